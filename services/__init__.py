@@ -1,0 +1,1 @@
+"""One folder a process; `cli` is the process a person starts."""

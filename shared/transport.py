@@ -1,0 +1,324 @@
+"""Carry frames between processes; the only module that knows ZeroMQ.
+
+Conventions
+-----------
+The audio plane is a bound PUB that receivers connect to, with nobody in between. The event plane is the bus: publishers
+connect to its XSUB, receivers to its XPUB, and its tap mirrors all of it. Requests go from a DEALER to a ROUTER. A topic
+is `kind/stream`; on the wire it ends in a further slash, so that `room1` is not also `room10`. A socket belongs to the
+thread that made it. Nothing here waits for a slow peer: what does not fit into its queue is dropped, and the receiver
+counts the gap.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+
+from . import requests, wire
+from .endpoints import Endpoints
+from .errors import MeshError, RequestError, SoundSageError, WireError
+from .gaps import GapCounter
+from .messages import Message, kind_of
+
+__all__ = ["Client", "Context", "EventProxy", "Inbox", "Publisher", "Server", "topic_of", "wait"]
+
+Context = zmq.Context
+
+RECONNECT_MS = 10
+RECONNECT_MAX_MS = 500
+LOG_INTERVAL_S = 1.0
+AUDIO_QUEUE = 64
+EVENT_QUEUE = 256
+TAP_QUEUE = 1000
+
+log = logging.getLogger(__name__)
+
+
+def topic_of(message: Message) -> str:
+    """Return `kind/stream`, or `kind/service` for what belongs to no stream."""
+    return f"{kind_of(type(message))}/{getattr(message, 'stream', None) or getattr(message, 'service', 'main')}"
+
+
+def wait(sockets: Iterable[Inbox | Server], timeout_s: float) -> bool:
+    """Return whether any of them has something to read before the time is over."""
+    poller = zmq.Poller()
+    for each in sockets:
+        poller.register(each.socket, zmq.POLLIN)
+    return bool(poller.poll(timeout_s * 1000))
+
+
+def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int) -> zmq.Socket[bytes]:
+    socket = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, queue)
+    socket.setsockopt(zmq.RCVHWM, queue)
+    socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_FRAME_BYTES)
+    socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+    return socket
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise MeshError(f"{endpoint} cannot be bound: {error.strerror}; is another mesh running?") from error
+
+
+class _Closing:
+    """A socket that is closed at the end of a `with`."""
+
+    socket: zmq.Socket[bytes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket; what is under way is dropped."""
+        self.socket.close()
+
+
+class Publisher(_Closing):
+    """Sends messages to whoever listens.
+
+    Parameters
+    ----------
+    context : Context
+    endpoint : str
+    source : str
+        The service that speaks.
+    epoch : int
+        When its process began, ns.
+    bind : bool
+        True on the audio plane; events connect to the bus.
+    """
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, source: str, epoch: int, bind: bool = False
+    ) -> None:
+        self.socket = _socket(context, zmq.PUB, AUDIO_QUEUE if bind else EVENT_QUEUE)
+        self._source = source
+        self._epoch = epoch
+        self._seq: dict[str, int] = {}
+        if bind:
+            _bind(self.socket, endpoint)
+        else:
+            self.socket.connect(endpoint)
+
+    def send(self, message: Message, t_capture_ns: int | None = None) -> None:
+        """Send a message that follows from sound captured at `t_capture_ns`, or from nothing but now."""
+        topic = topic_of(message)
+        seq = self._seq.get(topic, 0)
+        now_ns = time.monotonic_ns()
+        frames = wire.encode(
+            message,
+            source=self._source,
+            epoch=self._epoch,
+            seq=seq,
+            t_capture_ns=now_ns if t_capture_ns is None else t_capture_ns,
+            t_publish_ns=now_ns,
+        )
+        self._seq[topic] = seq + 1
+        self.socket.send_multipart([f"{topic}/".encode(), *frames])
+
+
+class Inbox(_Closing):
+    """Receives messages, and counts what it did not get.
+
+    Parameters
+    ----------
+    context : Context
+    endpoint : str
+    topics : sequence of str
+        Each a kind, or `kind/stream`; an empty string is everything.
+    queue : int
+        How many messages may wait.
+
+    Attributes
+    ----------
+    gaps : GapCounter
+        What never came.
+    stale, malformed : int
+        What came older than its lifespan, and what was no message.
+    """
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, topics: Sequence[str], *, queue: int = EVENT_QUEUE
+    ) -> None:
+        self.socket = _socket(context, zmq.SUB, queue)
+        self.gaps = GapCounter()
+        self.stale = 0
+        self.malformed = 0
+        self._logged_s = -LOG_INTERVAL_S
+        for topic in topics:
+            self.socket.setsockopt(zmq.SUBSCRIBE, f"{topic}/".encode() if topic else b"")
+        self.socket.connect(endpoint)
+
+    @property
+    def lost(self) -> int:
+        """Messages that never came."""
+        return self.gaps.lost.total()
+
+    def frames(self) -> tuple[str, list[bytes]] | None:
+        """Return topic and frames of the next message as they came, None when nothing waits."""
+        try:
+            topic, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        return topic.decode(errors="replace").rstrip("/"), frames
+
+    def next(self) -> wire.Received | None:
+        """Return the next message that is well-formed, new and fresh; None when nothing waits."""
+        while (waiting := self.frames()) is not None:
+            topic, frames = waiting
+            try:
+                received = wire.decode(topic, frames)
+            except WireError as error:
+                self._refuse(topic, error)
+                continue
+            envelope = received.envelope
+            if not self.gaps.accepts(topic, envelope):
+                continue
+            if envelope.age_ms(time.monotonic_ns()) > envelope.lifespan_ms:
+                self.stale += 1
+                continue
+            return received
+        return None
+
+    def _refuse(self, topic: str, error: WireError) -> None:
+        self.malformed += 1
+        if time.monotonic() - self._logged_s >= LOG_INTERVAL_S:
+            self._logged_s = time.monotonic()
+            log.warning("refused message topic=%s refused=%d error=%s", topic, self.malformed, error)
+
+
+class Server(_Closing):
+    """Answers requests.
+
+    Parameters
+    ----------
+    context : Context
+    endpoint : str
+
+    Attributes
+    ----------
+    malformed : int
+        Requests that were none.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+        self.socket = _socket(context, zmq.ROUTER, EVENT_QUEUE)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, requests.MAX_REQUEST_BYTES)
+        self.malformed = 0
+        _bind(self.socket, endpoint)
+
+    def serve(self, answer: Callable[[str, dict[str, Any]], object]) -> None:
+        """Answer all requests that wait with what `answer(command, arguments)` returns, or with the error it raises."""
+        while True:
+            try:
+                peer, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                request = requests.decode_request(b"".join(frames))
+            except WireError as error:
+                self.malformed += 1
+                log.warning("refused request refused=%d error=%s", self.malformed, error)
+                continue
+            if request.deadline_ns >= time.monotonic_ns():
+                self.socket.send_multipart([peer, requests.encode(_reply_to(request, answer))])
+
+
+def _reply_to(request: requests.Request, answer: Callable[[str, dict[str, Any]], object]) -> requests.Reply:
+    try:
+        return requests.Reply(request.id, value=answer(request.command, request.arguments))
+    except SoundSageError as error:
+        return requests.Reply(request.id, error=str(error))
+
+
+class Client(_Closing):
+    """Asks one service.
+
+    Parameters
+    ----------
+    context : Context
+    endpoint : str
+    service : str
+        Its name, for the error message.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, service: str) -> None:
+        self.socket = _socket(context, zmq.DEALER, EVENT_QUEUE)
+        self.socket.connect(endpoint)
+        self._service = service
+        self._ids = itertools.count()
+
+    def call(self, command: str, timeout_s: float = 2.0, **arguments: object) -> Any:  # noqa: ANN401  whatever the service says
+        """Return the answer to a command.
+
+        Raises
+        ------
+        RequestError
+            If the service refuses, or does not answer in time.
+        """
+        deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
+        request = requests.Request(next(self._ids), deadline_ns, command, arguments)
+        self.socket.send(requests.encode(request))
+        while (left_ms := (deadline_ns - time.monotonic_ns()) / 1e6) > 0 and self.socket.poll(left_ms):
+            reply = requests.decode_reply(self.socket.recv())
+            if reply.id != request.id:
+                continue
+            if reply.error is not None:
+                raise RequestError(reply.error)
+            return reply.value
+        raise RequestError(f"{self._service} did not answer within {timeout_s:g} s; see `soundsage status`")
+
+
+class EventProxy(_Closing):
+    """The event plane's middle: forwards every event, and mirrors it to the tap.
+
+    The forwarding runs in a thread of libzmq's own making, which never holds Python's lock.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoints: Endpoints) -> None:
+        publishers = _socket(context, zmq.XSUB, TAP_QUEUE)
+        receivers = _socket(context, zmq.XPUB, TAP_QUEUE)
+        tap = _socket(context, zmq.PUB, TAP_QUEUE)
+        control = _socket(context, zmq.PAIR, 1)
+        self.socket = _socket(context, zmq.PAIR, 1)
+        _bind(publishers, endpoints.events_in)
+        _bind(receivers, endpoints.events_out)
+        _bind(tap, endpoints.tap)
+        control_endpoint = f"inproc://event-proxy-{id(self)}"
+        control.bind(control_endpoint)
+        self.socket.connect(control_endpoint)
+        publishers.send(b"\x01")  # everything, so that the tap sees also what nobody asked for
+        self._thread = threading.Thread(
+            target=_forward, args=(publishers, receivers, tap, control), name="event-proxy", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop forwarding."""
+        self.socket.send(b"TERMINATE")
+        self._thread.join()
+        super().close()
+
+
+def _forward(*sockets: zmq.Socket[bytes]) -> None:
+    try:
+        zmq.proxy_steerable(*sockets)
+    finally:
+        for socket in sockets:
+            socket.close()

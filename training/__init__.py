@@ -1,0 +1,1 @@
+"""Recipes that end in a model, its manifest and its card."""
