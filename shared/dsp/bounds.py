@@ -1,0 +1,187 @@
+"""Keep curves within what ears and masters stand: limits on gain, on the sum of the bands, and on speed.
+
+Everything here is a pure function of its arguments; time is an argument.
+
+Conventions
+-----------
+Gains are in dB. A limit holds for boost and cut alike, from 20 Hz to 20 kHz.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from .bands import N_SECTIONS
+from .design import design, response_db
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from .bands import EqBand
+
+    FloatArray = npt.NDArray[np.float64]
+
+LIMIT_DB = 6.0
+"""Most that a curve may raise or lower any frequency, in dB, unless the caller knows better."""
+
+SLEW_DB_PER_S = 0.5
+"""Fastest automatic change of a band: slow enough to go unnoticed, fast enough for the next song."""
+
+_AUDIBLE_HZ = (20.0, 20_000.0)
+
+# 48 points per octave: a bell of q 20 is 0.07 octaves wide and still gets three.
+_GRID_HZ = np.geomspace(*_AUDIBLE_HZ, 480)
+
+# Each round lowers the curve at least this much, so that the search for a scale ends.
+_STEP = 0.999
+
+
+def bound_bands(
+    bands: Sequence[EqBand],
+    limit_db: float = LIMIT_DB,
+    sample_rate: int = 48_000,
+) -> tuple[tuple[EqBand, ...], int]:
+    """Return the bands with gains lowered until no audible frequency is moved by more than the limit.
+
+    Parameters
+    ----------
+    bands : sequence of at most 16 EqBand
+        What was asked for.
+    limit_db : float
+        Limit on each gain and on the response of all bands together, above 0 dB.
+    sample_rate : int
+        Rate at which the curve will be rendered, in Hz.
+
+    Returns
+    -------
+    bands : tuple of EqBand
+        The same bands in the same order. Each gain is clipped to the limit, then all are scaled by one factor if their
+        sum still exceeds it, so that the curve keeps its shape.
+    n_bounded : int
+        How many bands have another gain than asked for.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 16 bands, a band is not finite, or the limit is not a positive number.
+
+    Examples
+    --------
+    >>> from .bands import EqBand
+    >>> bound_bands([EqBand("peaking", 1000.0, 9.0, 1.0)])
+    ((EqBand(kind='peaking', frequency_hz=1000.0, gain_db=6.0, q=1.0),), 1)
+    """
+    _require_curve(bands)
+    if not (math.isfinite(limit_db) and limit_db > 0.0):
+        raise ValueError(f"limit_db must be a positive number, got {limit_db}")
+    bounded = tuple(_with_gain(band, min(max(band.gain_db, -limit_db), limit_db)) for band in bands)
+    while (peak_db := _audible_peak_db(bounded, sample_rate)) > limit_db:
+        scale = min(_STEP, limit_db / peak_db)
+        bounded = tuple(_with_gain(band, band.gain_db * scale) for band in bounded)
+    return bounded, sum(after.gain_db != before.gain_db for after, before in zip(bounded, bands, strict=True))
+
+
+def headroom_db(bands: Sequence[EqBand], sample_rate: int) -> float:
+    """Return the gain that brings the highest peak of the curve down to 0 dB.
+
+    Parameters
+    ----------
+    bands : sequence of at most 16 EqBand
+        The curve.
+    sample_rate : int
+        Rate at which it is rendered, in Hz.
+
+    Returns
+    -------
+    float
+        In dB, 0 or below: a curve that only cuts is not made louder.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 16 bands, or a band is not finite.
+    """
+    _require_curve(bands)
+    sos = design(bands, sample_rate)
+    nyquist_hz = 0.5 * sample_rate
+    grid = np.concatenate(([0.0], np.geomspace(5.0, nyquist_hz, 600), _centres_hz(bands, nyquist_hz)))
+    grid.sort()
+    highest = int(np.argmax(response_db(sos, grid, sample_rate)))
+    # The true peak lies between the neighbours of the highest point.
+    near = np.linspace(grid[max(highest - 1, 0)], grid[min(highest + 1, grid.size - 1)], 129)
+    peak_db = np.max(response_db(sos, np.append(near, grid[highest]), sample_rate))
+    return min(0.0, -float(peak_db))
+
+
+def limit_slew(
+    previous_gains: npt.ArrayLike,
+    goal_gains: npt.ArrayLike,
+    elapsed_s: float,
+    slew_db_per_s: float = SLEW_DB_PER_S,
+) -> FloatArray:
+    """Return gains on the way to the goal, no further than the elapsed time allows.
+
+    Parameters
+    ----------
+    previous_gains, goal_gains : array-like of float, the same shape
+        Where the gains are and where they are to be, in dB.
+    elapsed_s : float
+        Time since the previous gains were set, in s, at least 0.
+    slew_db_per_s : float
+        Fastest change of a gain, in dB per s, at least 0.
+
+    Returns
+    -------
+    ndarray of that shape, float64
+        In dB; exactly the goal where it is within reach.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a gain is not finite, or time or speed is negative or not finite.
+
+    Examples
+    --------
+    >>> limit_slew([0.0, 0.0], [3.0, -0.25], elapsed_s=1.0).tolist()
+    [0.5, -0.25]
+    """
+    previous, goal = np.asarray(previous_gains, dtype=np.float64), np.asarray(goal_gains, dtype=np.float64)
+    if previous.shape != goal.shape:
+        raise ValueError(f"goal_gains must have the shape {previous.shape}, got {goal.shape}")
+    for name, value in (("elapsed_s", elapsed_s), ("slew_db_per_s", slew_db_per_s)):
+        if not (math.isfinite(value) and value >= 0.0):
+            raise ValueError(f"{name} must be a number of at least 0, got {value}")
+    if not (np.isfinite(previous).all() and np.isfinite(goal).all()):
+        raise ValueError(f"gains must be finite, got {previous.tolist()} and {goal.tolist()}")
+    reach = elapsed_s * slew_db_per_s
+    return np.where(np.abs(goal - previous) <= reach, goal, previous + np.clip(goal - previous, -reach, reach))
+
+
+def _require_curve(bands: Sequence[EqBand]) -> None:
+    if len(bands) > N_SECTIONS:
+        raise ValueError(f"bands must be at most {N_SECTIONS}, got {len(bands)}")
+    for index, band in enumerate(bands):
+        if not all(math.isfinite(value) for value in (band.frequency_hz, band.gain_db, band.q)):
+            raise ValueError(f"bands[{index}] must be finite, got {band}")
+
+
+def _audible_peak_db(bands: Sequence[EqBand], sample_rate: int) -> float:
+    highest_hz = min(_AUDIBLE_HZ[1], 0.5 * sample_rate)
+    grid = np.concatenate((_GRID_HZ[highest_hz >= _GRID_HZ], _centres_hz(bands, highest_hz)))
+    # A band alone reaches its own gain at its centre but for the last digits, which are no excess.
+    return round(float(np.max(np.abs(response_db(design(bands, sample_rate), grid, sample_rate)))), 6)
+
+
+def _centres_hz(bands: Sequence[EqBand], highest_hz: float) -> FloatArray:
+    centres = np.array([band.frequency_hz for band in bands], dtype=np.float64)
+    return centres[centres <= highest_hz]
+
+
+def _with_gain(band: EqBand, gain_db: float) -> EqBand:
+    return band if gain_db == band.gain_db else msgspec.structs.replace(band, gain_db=gain_db)
