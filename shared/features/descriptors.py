@@ -17,6 +17,7 @@ Contrast, centroid, bandwidth and rolloff read the magnitude spectrum; mel, chro
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,7 @@ _CONTRAST = slice(_CHROMA.stop, _CHROMA.stop + len(CONTRAST_EDGES_HZ))
 _REST = slice(_CONTRAST.stop, N_DESCRIPTORS)
 
 _QUANTILE = 0.02
+_DB_OF_LOG = 10.0 / math.log(10.0)
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -89,7 +91,7 @@ class FrameAnalyser:
         self._bank = np.concatenate((mel_bank(), chroma_bank(), third_octave_bank()))
         self._frequencies_hz = bin_frequencies_hz()
         self._dct = dct_matrix()
-        self._slope = slope_weights()
+        self._log_weights = np.stack((np.full(N_BINS, 1.0 / N_BINS), slope_weights()))
         self._contrast = _Contrast()
         self._windowed = np.empty(N_FFT)
         self._spectrum = np.empty(N_FFT // 2 + 1, dtype=np.complex128)
@@ -108,7 +110,6 @@ class FrameAnalyser:
             Mono samples, full scale 1.0. Read only.
         row : ndarray of shape (ROW_LENGTH,), float64
             Is overwritten.
-
         """
         power = self._power(frame)
         magnitude = np.sqrt(power)
@@ -125,7 +126,7 @@ class FrameAnalyser:
             _zero_crossing_rate(frame),
             self._onset_db(mel_db),
             slope,
-            10.0 * np.log10(max(mean_square, FLOOR_POWER)),
+            10.0 * math.log10(max(mean_square, FLOOR_POWER)),
         )
         row[BANDS] = summed[N_MELS + N_CHROMA :]
         row[MEAN_SQUARE] = mean_square
@@ -151,16 +152,15 @@ class FrameAnalyser:
     def _flatness_and_slope(self, power: Matrix) -> tuple[float, float]:
         """Return geometric over arithmetic mean of the power, and the slope of its dB over the octaves."""
         floored = np.maximum(power, FLOOR_POWER)
-        log_power = np.log(floored)
-        flatness = float(np.exp(log_power.mean()) / floored.mean())
-        return flatness, float(self._slope @ log_power) * (10.0 / np.log(10.0))
+        mean_log, slope = self._log_weights @ np.log(floored)
+        return math.exp(mean_log) / float(floored.sum() / N_BINS), slope * _DB_OF_LOG
 
     def _onset_db(self, mel_db: Matrix) -> float:
         """Return the mean rise of the mel bands since the frame before in dB; 0 for the first frame."""
         previous, self._previous_mel_db = self._previous_mel_db, mel_db
         if previous is None:
             return 0.0
-        return float(np.maximum(mel_db - previous, 0.0).mean())
+        return float(np.maximum(mel_db - previous, 0.0).sum()) / N_MELS
 
 
 class _Contrast:
@@ -186,7 +186,8 @@ class _Contrast:
             band.sort()
         sums = np.add.reduceat(self._sorted, self._segments)
         extremes = np.maximum(np.stack((sums[2::3], sums[0::3])) / self._n_extremes, FLOOR_POWER**0.5)
-        np.multiply(10.0, np.log10(extremes[0] / extremes[1]), out=out)
+        np.log10(extremes[0] / extremes[1], out=out)
+        out *= 10.0
 
 
 def _contrast_layout() -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -57,7 +57,6 @@ def mel_bank() -> Matrix:
     Notes
     -----
     Slaney's mel scale and area normalisation (Auditory Toolbox, 1998).
-
     """
     edges_hz = _hz_of_mel(np.linspace(0.0, _mel_of_hz(FMAX_HZ), N_MELS + 2))[:, np.newaxis]
     widths_hz = np.diff(edges_hz, axis=0)
@@ -77,7 +76,6 @@ def chroma_bank() -> Matrix:
     Notes
     -----
     Ellis, "Chroma feature analysis and synthesis" (2007), equal temperament with A at 440 Hz.
-
     """
     semitones = _semitones_above_a0()
     widths = np.maximum(np.diff(semitones), 1.0)

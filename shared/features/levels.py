@@ -27,7 +27,6 @@ def rms_db(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     -------
     ndarray of shape (n_channels,), float64
         dBFS, at least `LEVEL_FLOOR_DB`.
-
     """
     _require_samples(samples)
     return _dbfs(np.sqrt(np.mean(np.square(samples, dtype=np.float64), axis=-1)))
@@ -45,7 +44,6 @@ def peak_db(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     -------
     ndarray of shape (n_channels,), float64
         dBFS, at least `LEVEL_FLOOR_DB`; above 0 where a sample exceeds full scale.
-
     """
     _require_samples(samples)
     return _dbfs(np.max(np.abs(samples), axis=-1).astype(np.float64))

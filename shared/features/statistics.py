@@ -9,6 +9,8 @@ it, so that a pause counts the same whether it is quiet or empty.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,36 +39,53 @@ FEATURE_SET = "soundsage-80/v1"
 """Name of this list of features and of every setting behind it; a model states it."""
 
 
-def features_of(rows: Matrix) -> npt.NDArray[np.float32]:
-    """Return the features of a window: 40 means, then 40 standard deviations, in the order of `FEATURE_NAMES`.
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class WindowSummary:
+    """What the rows of one window say together. Arrays are read-only."""
+
+    features: npt.NDArray[np.float32]
+    """Shape (80,), in the order of `FEATURE_NAMES`; independent of the level."""
+    bands_db: npt.NDArray[np.float32]
+    """Shape (24,): third-octave levels of the mean power spectrum in dB relative to their mean."""
+    level_db: float
+    """RMS level of the window's frames in dBFS, at least `LEVEL_FLOOR_DB`."""
+
+
+def summary_of(rows: Matrix) -> WindowSummary:
+    """Return the features, band levels and level of a window.
 
     Parameters
     ----------
     rows : ndarray of shape (n_frames, ROW_LENGTH), float64
+        In time order.
 
     Returns
     -------
-    ndarray of shape (80,), float32
-        Standard deviations divide by the number of frames.
-
+    WindowSummary
+        Features are 40 means, then 40 standard deviations, which divide by the number of frames.
     """
-    descriptors = rows[:, :N_DESCRIPTORS].copy()
-    levels = descriptors[:, _LEVEL]
-    np.maximum(levels - levels.max(), -LEVEL_RANGE_DB, out=levels)
-    means = descriptors.mean(axis=0)
-    descriptors -= means
-    deviations = np.sqrt(np.einsum("ij,ij->j", descriptors, descriptors) / len(rows))
-    return np.concatenate((means, deviations), dtype=np.float32, casting="same_kind")
+    means = rows.mean(axis=0)
+    features, bands_db = _features(rows, means), _bands_db(means[BANDS])
+    features.flags.writeable = bands_db.flags.writeable = False
+    return WindowSummary(features=features, bands_db=bands_db, level_db=_level_db(means[MEAN_SQUARE]))
 
 
-def bands_db_of(rows: Matrix) -> npt.NDArray[np.float32]:
-    """Return the third-octave levels of the window's mean power spectrum relative to their mean, shape (24,), in dB."""
-    levels = 10.0 * np.log10(np.maximum(rows[:, BANDS].mean(axis=0), FLOOR_POWER))
+def _features(rows: Matrix, means: Matrix) -> npt.NDArray[np.float32]:
+    levels = rows[:, _LEVEL]
+    levels = np.maximum(levels - levels.max(), -LEVEL_RANGE_DB)
+    means = means[:N_DESCRIPTORS].copy()
+    deviations = rows[:, :N_DESCRIPTORS] - means
+    means[_LEVEL] = levels.mean()
+    deviations[:, _LEVEL] = levels - means[_LEVEL]
+    stds = np.sqrt(np.einsum("ij,ij->j", deviations, deviations) / len(rows))
+    return np.concatenate((means, stds), dtype=np.float32, casting="same_kind")
+
+
+def _bands_db(power: Matrix) -> npt.NDArray[np.float32]:
+    levels = 10.0 * np.log10(np.maximum(power, FLOOR_POWER))
     relative: npt.NDArray[np.float32] = (levels - levels.mean()).astype(np.float32)
     return relative
 
 
-def level_db_of(rows: Matrix) -> float:
-    """Return the RMS level of the window's frames in dBFS, at least `LEVEL_FLOOR_DB`."""
-    mean_square = rows[:, MEAN_SQUARE].mean()
-    return float(10.0 * np.log10(max(mean_square, 10.0 ** (LEVEL_FLOOR_DB / 10.0))))
+def _level_db(mean_square: float) -> float:
+    return 10.0 * math.log10(max(mean_square, 10.0 ** (LEVEL_FLOOR_DB / 10.0)))

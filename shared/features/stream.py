@@ -20,7 +20,7 @@ import soxr  # type: ignore[import-untyped]  # soxr ships no types
 
 from .descriptors import ROW_LENGTH, FrameAnalyser
 from .filterbanks import HOP_LENGTH, N_FFT, SAMPLE_RATE
-from .statistics import bands_db_of, features_of, level_db_of
+from .statistics import WindowSummary, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,17 +36,11 @@ MIN_SAMPLE_RATE = 8000
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class WindowFeatures:
-    """What one window of a stream sounds like. Arrays are read-only."""
+class WindowFeatures(WindowSummary):
+    """What one window of a stream sounds like, and when. Arrays are read-only."""
 
-    features: npt.NDArray[np.float32]
-    """Shape (80,), in the order of `FEATURE_NAMES`; independent of the level."""
-    bands_db: npt.NDArray[np.float32]
-    """Shape (24,): third-octave levels around `BAND_FREQUENCIES_HZ` in dB relative to their mean."""
-    level_db: float
-    """RMS level in dBFS, at least `LEVEL_FLOOR_DB`."""
     end_s: float
-    """Stream time of the window's last sample in seconds, counted in samples."""
+    """Stream time of the window's end in seconds, counted in samples."""
 
 
 class FeatureStream:
@@ -63,7 +57,6 @@ class FeatureStream:
     ------
     ValueError
         If the sample rate is lower than `MIN_SAMPLE_RATE`.
-
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -100,7 +93,6 @@ class FeatureStream:
         ------
         ValueError
             If the shape or type is another one or a sample is not finite; the stream is then as it was before.
-
         """
         mono = _mono(samples)
         if self._resampler is not None:
@@ -134,11 +126,13 @@ class FeatureStream:
 
     def _window(self) -> WindowFeatures:
         oldest = self._n_frames % WINDOW_FRAMES
-        rows = self._rows[oldest : oldest + WINDOW_FRAMES]
-        features, bands_db = features_of(rows), bands_db_of(rows)
-        features.flags.writeable = bands_db.flags.writeable = False
-        end_s = ((self._n_frames - 1) * HOP_LENGTH + N_FFT) / SAMPLE_RATE
-        return WindowFeatures(features=features, bands_db=bands_db, level_db=level_db_of(rows), end_s=end_s)
+        summary = summary_of(self._rows[oldest : oldest + WINDOW_FRAMES])
+        return WindowFeatures(
+            features=summary.features,
+            bands_db=summary.bands_db,
+            level_db=summary.level_db,
+            end_s=((self._n_frames - 1) * HOP_LENGTH + N_FFT) / SAMPLE_RATE,
+        )
 
 
 def windows_of(samples: npt.NDArray[np.float32], sample_rate: int) -> list[WindowFeatures]:
@@ -154,7 +148,6 @@ def windows_of(samples: npt.NDArray[np.float32], sample_rate: int) -> list[Windo
     -------
     list of WindowFeatures
         One every hop; empty if the recording is shorter than `WINDOW_S`.
-
     """
     stream = FeatureStream(sample_rate)
     return stream.process(samples) + stream.flush()
