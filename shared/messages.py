@@ -36,7 +36,7 @@ __all__ = [
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=1000)]
 Labels = Annotated[tuple[Name, ...], Meta(max_length=512)]
-Count = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Milliseconds = Annotated[float, Meta(ge=0)]
 SampleRate = Annotated[int, Meta(ge=1_000, le=768_000)]

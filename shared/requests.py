@@ -28,8 +28,8 @@ class Request(msgspec.Struct, frozen=True):
     arguments : dict
     """
 
-    id: Annotated[int, Meta(ge=0, lt=1 << 63)]
-    deadline_ns: Annotated[int, Meta(ge=0, lt=1 << 63)]
+    id: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+    deadline_ns: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
     command: Annotated[str, Meta(min_length=1, max_length=64)]
     arguments: dict[str, Any] = {}
 

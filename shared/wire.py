@@ -29,7 +29,7 @@ MAX_DIMENSIONS = 2
 DTYPES = frozenset({"<f4", "<f2", "<i4", "<i2"})
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Count = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Envelope(msgspec.Struct, frozen=True):
