@@ -35,6 +35,8 @@ MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
 READ_SAMPLES = 4_096
 # The first packets of a stream that was cut out of a longer one may lean on packets that are not there.
 MAX_LEADING_FAULTS = 16
+# libsndfile says the greatest number there is when a stream does not state its length.
+UNSTATED_SAMPLES = 1 << 60
 
 
 class _UndecodableError(Exception):
@@ -195,7 +197,8 @@ def _with_sndfile(file: BinaryIO) -> _Decoding:
         sound = soundfile.SoundFile(file.fileno(), closefd=False)
     except soundfile.SoundFileError as error:
         raise _UndecodableError(str(error)) from error
-    return _Decoding(int(sound.samplerate), int(sound.channels), int(sound.frames), chunks)
+    n_samples = int(sound.frames) if sound.frames < UNSTATED_SAMPLES else None
+    return _Decoding(int(sound.samplerate), int(sound.channels), n_samples, chunks)
 
 
 def _with_ffmpeg(file: BinaryIO) -> _Decoding:
@@ -230,7 +233,7 @@ def _container(file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
 
     file.seek(0)
     try:
-        with av.open(file) as container:
+        with av.open(file, "r") as container:
             if not container.streams.audio:
                 raise _UndecodableError("it has no audio stream")
             yield container, container.streams.audio[0]

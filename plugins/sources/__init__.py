@@ -1,0 +1,1 @@
+"""Sources: where sound comes from."""

@@ -1,0 +1,79 @@
+"""Source `file:PATH[?loop=true]`: a sound file, at the pace at which it would be heard."""
+
+from __future__ import annotations
+
+import msgspec
+
+from soundsage.plugins.pacing import Pacer
+from soundsage.shared.audiofile import AudioFile, open_audio
+from soundsage.shared.contracts import SourceBlock, SourceRecord
+from soundsage.shared.errors import InputError
+from soundsage.shared.hookspecs import hookimpl
+
+__all__ = ["FileOptions", "soundsage_sources"]
+
+
+class FileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to play the file.
+
+    Attributes
+    ----------
+    loop : bool
+        Begin again at the end, without a gap.
+    """
+
+    loop: bool = False
+
+
+class FileSource:
+    """A file that plays."""
+
+    def __init__(self, audio: AudioFile) -> None:
+        self.sample_rate = audio.sample_rate
+        self.n_channels = audio.n_channels
+        self._audio = audio
+        self._blocks = iter(audio)
+        self._pacer = Pacer(audio.sample_rate)
+        self._next = next(self._blocks, None)
+
+    def read(self, timeout_s: float) -> SourceBlock | None:
+        """Return the next block when it is due; the one after it is decoded while it is on its way."""
+        if self._next is None:
+            self._next = next(self._blocks, None)
+        if self._next is None:
+            raise EOFError(f"{self._audio.path} ended")
+        t_capture_ns = self._pacer.wait(self._next.shape[1], timeout_s)
+        if t_capture_ns is None:
+            return None
+        samples, self._next = self._next, None
+        return SourceBlock(samples, t_capture_ns)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._pacer.close()
+        self._audio.close()
+
+
+def _open(target: str, options: msgspec.Struct, block_size: int) -> FileSource:
+    assert isinstance(options, FileOptions)
+    return FileSource(open_audio(target, block_size, loop=options.loop))
+
+
+def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: ARG001  a file plays into any sink
+    if not target:
+        raise InputError("file source must name a file, got none; write file:PATH")
+    open_audio(target, 1).close()
+
+
+@hookimpl
+def soundsage_sources() -> list[SourceRecord]:
+    """Return this source."""
+    return [
+        SourceRecord(
+            name="file",
+            summary="a sound file in real time: wav, flac, mp3, ogg, opus, m4a and more; ?loop=true",
+            open=_open,
+            check=_check,
+            options=FileOptions,
+        )
+    ]
