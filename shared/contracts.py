@@ -113,8 +113,8 @@ class Source(Protocol):
     """A stream of samples that has begun.
 
     `sample_rate` (Hz) and `n_channels` hold for its whole life. `read` waits at most `timeout_s` and returns None when
-    nothing came; it raises `EOFError` after the last block and `DeviceError` when the device is gone, after which the
-    core closes it and opens it anew until it is back. `close` may be called at any time, also twice.
+    nothing came; it raises `EOFError` after the last block, `MediaError` when a file cannot be read on, and `DeviceError`
+    when the device is gone, after which the core closes it and opens it anew until it is back. `close` may be called at any time, also twice.
     """
 
     sample_rate: int
@@ -131,7 +131,8 @@ class Sink(Protocol):
     """Where rendered samples go.
 
     `write` never waits: a device sink puts the block into a buffer that its own thread plays, a file sink hands it to a
-    writer. It raises `DeviceError` when the device is gone or the disk is full. `underruns` counts how often it ran dry,
+    writer. It raises `DeviceError` when the device is gone, after which the core closes it and opens it anew, and
+    `MediaError` when a file cannot be written on. `underruns` counts how often it ran dry,
     `buffer_ms` is the sound that waits in it. `close` plays or writes what is left, waiting at most 2 s.
     """
 

@@ -45,7 +45,11 @@ class PluginError(SoundSageError):
 
 
 class DeviceError(SoundSageError):
-    """A source or sink that stopped working while it was in use."""
+    """A device that is not there now; it is opened again until it is back."""
+
+
+class MediaError(SoundSageError):
+    """A file that can no longer be read or written; trying again would not help."""
 
 
 class ModelError(SoundSageError):

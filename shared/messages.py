@@ -135,7 +135,9 @@ class FeatureVector(Message, frozen=True, kw_only=True, eq=False):
     level_db : float
         RMS level of the window, dBFS.
     compute_ms : float
-        Time that this hop's features took.
+        Computing between the last block that completed the hop and this message.
+    hop_compute_ms : float
+        The same with that for the hop's earlier blocks.
     """
 
     schema: ClassVar[str] = "feature_vector/v1"
@@ -146,6 +148,7 @@ class FeatureVector(Message, frozen=True, kw_only=True, eq=False):
     bands_db: np.ndarray
     level_db: float
     compute_ms: Milliseconds
+    hop_compute_ms: Milliseconds
 
     def __post_init__(self) -> None:
         """Refuse what a model could not take."""
@@ -166,13 +169,11 @@ class GenrePosterior(Message, frozen=True, kw_only=True, eq=False):
     confidence : float
         The largest probability.
     posterior : tuple of float
-        One probability a label, sum 1.
+        One probability a label, sum 1; both empty in state `no_signal`.
     skipped : int
         Feature vectors of this stream that were left out because newer ones had come, since the service began.
-    compute_ms : float
-        Time that both models took.
-    hop_compute_ms : float
-        The same with the features before them.
+    compute_ms, hop_compute_ms : float
+        Those of the features, with both models added.
     """
 
     schema: ClassVar[str] = "genre_posterior/v1"
@@ -235,7 +236,7 @@ class EqCurve(Message, frozen=True, kw_only=True, eq=False):
     preamp_db : float
         Gain before the bands, never above 0: the headroom that they need.
     compute_ms : float
-        All computing on the way from the hop's last block to this curve.
+        All computing between the hop's last block and this curve.
     """
 
     schema: ClassVar[str] = "eq_curve/v1"

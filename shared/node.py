@@ -15,8 +15,8 @@ import msgspec
 from .config import MeshConfig
 from .errors import InputError, MeshError, SoundSageError
 from .kept import Kept
-from .messages import Error, Message, ServiceState, Setting
-from .transport import AUDIO_QUEUE, Context, Inbox, Publisher, Server, wait
+from .messages import Error, Message, ServiceState, Setting, kind_of
+from .transport import AUDIO_QUEUE, EVENT_QUEUE, TAP_QUEUE, Context, EventProxy, Inbox, Publisher, Server, wait
 from .wire import Received
 
 __all__ = ["Node", "NoSettings"]
@@ -100,6 +100,14 @@ class Node(Generic[Settings]):
             self.report(error)
         self._open.close()
 
+    def event_proxy(self) -> EventProxy:
+        """Return the middle of the event plane; there is one per mesh."""
+        return EventProxy(self._context, self.endpoints)
+
+    def tap(self) -> Inbox:
+        """Return an inbox that gets every event."""
+        return self._open.enter_context(Inbox(self._context, self.endpoints.tap, [""], queue=TAP_QUEUE))
+
     def audio_publisher(self) -> Publisher:
         """Return the publisher of the audio plane, which is bound: there is one per mesh."""
         return self._open.enter_context(self._publisher(self.endpoints.audio, bind=True))
@@ -110,7 +118,7 @@ class Node(Generic[Settings]):
 
     def events(self, *kinds: type[Message], stream: str = "") -> Inbox:
         """Return an inbox on the event plane; without a stream, for all of them."""
-        return self._inbox(self.endpoints.events_out, kinds, stream, AUDIO_QUEUE)
+        return self._inbox(self.endpoints.events_out, kinds, stream, EVENT_QUEUE)
 
     def publish(self, message: Message, t_capture_ns: int | None = None) -> None:
         """Send an event that follows from sound captured at `t_capture_ns`."""
@@ -166,7 +174,7 @@ class Node(Generic[Settings]):
         return Publisher(self._context, endpoint, source=self.service, epoch=self.epoch, bind=bind)
 
     def _inbox(self, endpoint: str, kinds: tuple[type[Message], ...], stream: str, queue: int) -> Inbox:
-        topics = [f"{kind.schema.partition('/')[0]}{'/' if stream else ''}{stream}" for kind in kinds]
+        topics = [f"{kind_of(kind)}/{stream}".rstrip("/") for kind in kinds]
         self._inboxes.append(self._open.enter_context(Inbox(self._context, endpoint, topics, queue=queue)))
         return self._inboxes[-1]
 

@@ -15,7 +15,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,7 +32,7 @@ __all__ = ["Client", "Context", "EventProxy", "Inbox", "Publisher", "Server", "t
 Context = zmq.Context
 
 RECONNECT_MS = 10
-RECONNECT_MAX_MS = 500
+RECONNECT_MAX_MS = 100
 LOG_INTERVAL_S = 1.0
 AUDIO_QUEUE = 64
 EVENT_QUEUE = 256
@@ -107,7 +107,9 @@ class Publisher(_Closing):
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, source: str, epoch: int, bind: bool = False
     ) -> None:
-        self.socket = _socket(context, zmq.PUB, AUDIO_QUEUE if bind else EVENT_QUEUE)
+        self.socket = _socket(context, zmq.XPUB, AUDIO_QUEUE if bind else EVENT_QUEUE)
+        self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # one subscription a receiver, so that they can be counted
+        self._n_receivers = 0
         self._source = source
         self._epoch = epoch
         self._seq: dict[str, int] = {}
@@ -131,6 +133,16 @@ class Publisher(_Closing):
         )
         self._seq[topic] = seq + 1
         self.socket.send_multipart([f"{topic}/".encode(), *frames])
+
+    def await_receivers(self, n_receivers: int, timeout_s: float) -> bool:
+        """Return whether so many subscriptions have come before the time is over; what is sent earlier is lost to them."""
+        deadline_s = time.monotonic() + timeout_s
+        while self._n_receivers < n_receivers:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or not self.socket.poll(left_s * 1000):
+                return False
+            self._n_receivers += 1 if self.socket.recv().startswith(b"\x01") else -1
+        return True
 
 
 class Inbox(_Closing):
@@ -195,6 +207,11 @@ class Inbox(_Closing):
                 continue
             return received
         return None
+
+    def pending(self) -> Iterator[wire.Received]:
+        """Yield what waits now."""
+        while (received := self.next()) is not None:
+            yield received
 
     def _refuse(self, topic: str, error: WireError) -> None:
         self.malformed += 1

@@ -85,7 +85,7 @@ _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 
 def encode(
     message: Message, *, source: str, epoch: int, seq: int, t_capture_ns: int, t_publish_ns: int
-) -> list[bytes | memoryview]:
+) -> list[bytes]:
     """Return the frames of a message, without its topic.
 
     Raises
@@ -93,16 +93,15 @@ def encode(
     ValueError
         If an array has a dtype or a number of dimensions that the wire does not carry.
     """
-    arrays: list[memoryview] = []
+    arrays: list[bytes] = []
 
     def reference(value: object) -> tuple[int, str, tuple[int, ...]]:
         if not isinstance(value, np.ndarray):
             raise TypeError(f"value must be an array, got {type(value).__name__}")
-        array = np.ascontiguousarray(value)
-        if array.dtype.str not in DTYPES or array.ndim > MAX_DIMENSIONS:
-            raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {array.dtype.str}")
-        arrays.append(array.data)
-        return len(arrays) - 1, array.dtype.str, array.shape
+        if value.dtype.str not in DTYPES or value.ndim > MAX_DIMENSIONS:
+            raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {value.dtype.str}")
+        arrays.append(value.tobytes())
+        return len(arrays) - 1, value.dtype.str, value.shape
 
     envelope = Envelope(
         schema=message.schema,

@@ -1,0 +1,1 @@
+"""Runs the genre model and the EQ model, and multiplexes them on one accelerator."""

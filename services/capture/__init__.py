@@ -1,0 +1,1 @@
+"""Turns a source into audio blocks with sample position and capture time."""

@@ -1,0 +1,1 @@
+"""Turns audio blocks into feature vectors and levels."""
