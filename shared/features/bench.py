@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .descriptors import FLOOR_POWER, ROLLOFF_SHARE
-from .filterbanks import FMAX_HZ, HOP_LENGTH, N_FFT, N_MELS, N_MFCC, SAMPLE_RATE
+from .filterbanks import FMAX_HZ, HOP_LENGTH, N_BINS, N_FFT, N_MELS, N_MFCC, SAMPLE_RATE, slope_weights
 from .stream import WINDOW_S, FeatureStream
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def _recompute(samples: npt.NDArray[np.float32]) -> None:
     mel = librosa.feature.melspectrogram(S=magnitude**2, sr=SAMPLE_RATE, n_mels=N_MELS, fmax=FMAX_HZ)
     mel_db = librosa.power_to_db(mel, amin=FLOOR_POWER, top_db=None)
     spectrum_db = librosa.power_to_db(magnitude**2, amin=FLOOR_POWER, top_db=None)
-    octaves = np.log2(librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=N_FFT)[1:])
     librosa.feature.mfcc(S=mel_db, n_mfcc=N_MFCC + 1)
     librosa.feature.chroma_stft(S=magnitude**2, sr=SAMPLE_RATE, tuning=0.0)
     librosa.feature.spectral_contrast(S=magnitude, sr=SAMPLE_RATE)
@@ -62,7 +61,7 @@ def _recompute(samples: npt.NDArray[np.float32]) -> None:
     librosa.feature.zero_crossing_rate(samples, frame_length=N_FFT, hop_length=HOP_LENGTH, center=False)
     librosa.feature.rms(y=samples, frame_length=N_FFT, hop_length=HOP_LENGTH, center=False)
     librosa.onset.onset_strength(S=mel_db, sr=SAMPLE_RATE, center=False)
-    np.polyfit(octaves, spectrum_db[1:], 1)
+    slope_weights() @ spectrum_db[:N_BINS]
 
 
 def _time_ms(call: Callable[[], object], repeats: int) -> npt.NDArray[np.float64]:
