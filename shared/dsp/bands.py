@@ -58,8 +58,8 @@ class EqBand(msgspec.Struct, frozen=True):
     q: Annotated[float, msgspec.Meta(ge=_Q[0], le=_Q[1])]
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be designed."""
-        if self.kind not in ("peaking", "low_shelf", "high_shelf"):
+        """Refuse what cannot be designed, with a ValueError."""
+        if self.kind not in {"peaking", "low_shelf", "high_shelf"}:
             raise ValueError(f"kind must be peaking, low_shelf or high_shelf, got {self.kind!r}")
         _require_within("frequency_hz", self.frequency_hz, _FREQUENCY_HZ)
         _require_within("gain_db", self.gain_db, _GAIN_DB)

@@ -2,14 +2,14 @@
 
 Conventions
 -----------
-A section is a row ``(b0, b1, b2, a0, a1, a2)`` of float64 with ``a0 = 1``, as in scipy. Angular frequencies ``w`` are in
-radians per sample. The prototypes are those of R. Bristow-Johnson's Audio EQ Cookbook, whose bilinear designs are wrong
-near Nyquist by several dB; here the magnitude is matched instead.
+A section is a row ``(b0, b1, b2, a0, a1, a2)`` of float64 with ``a0 = 1``, as in scipy. Angular frequencies ``w`` are
+in radians per sample. The prototypes are those of R. Bristow-Johnson's Audio EQ Cookbook, whose bilinear designs are
+wrong near Nyquist by several dB; here the magnitude is matched instead.
 
 Notes
 -----
-The method is M. Vicanek's, "Matched Second Order Digital Filters" (2016). The poles are those of the prototype mapped by
-``z = exp(s)``. The squared magnitude of a section is a ratio of two forms in ``phi0 = cos^2(w/2)``,
+The method is M. Vicanek's, "Matched Second Order Digital Filters" (2016). The poles are those of the prototype mapped
+by ``z = exp(s)``. The squared magnitude of a section is a ratio of two forms in ``phi0 = cos^2(w/2)``,
 ``phi1 = sin^2(w/2)`` and ``phi2 = 4 phi0 phi1``; the numerator's three coefficients follow from three conditions:
 
 * bell: unity at 0 Hz, its gain at its frequency, and a maximum there;
@@ -122,6 +122,11 @@ def is_stable(section: FloatArray) -> bool:
     ----------
     section : ndarray of shape (6,), float64
         ``(b0, b1, b2, 1, a1, a2)``.
+
+    Returns
+    -------
+    bool
+        False also where a coefficient is not finite.
     """
     a1, a2 = float(section[4]), float(section[5])
     return bool(np.isfinite(section).all()) and abs(a2) < 1.0 and abs(a1) < 1.0 + a2
@@ -152,7 +157,7 @@ def response(sos: FloatArray, frequencies_hz: npt.ArrayLike, sample_rate: int) -
 
 
 def response_db(sos: FloatArray, frequencies_hz: npt.ArrayLike, sample_rate: int) -> FloatArray:
-    """Return the magnitude of ``response`` in dB: ndarray of the shape of ``frequencies_hz``, float64.
+    """Return the magnitude of ``response`` in dB.
 
     Parameters
     ----------
@@ -162,6 +167,11 @@ def response_db(sos: FloatArray, frequencies_hz: npt.ArrayLike, sample_rate: int
         Where to evaluate, in Hz.
     sample_rate : int
         In Hz.
+
+    Returns
+    -------
+    ndarray of the shape of ``frequencies_hz``, float64
+        In dB.
     """
     return np.asarray(20.0 * np.log10(np.abs(response(sos, frequencies_hz, sample_rate))))
 
@@ -191,7 +201,7 @@ def analogue_response(band: EqBand, frequencies_hz: npt.ArrayLike) -> ComplexArr
         return np.asarray((s * s + s * amplitude / band.q + 1.0) / (s * s + s / (amplitude * band.q) + 1.0))
     if band.kind == "low_shelf":
         return _low_shelf_response(s, amplitude, band.q)
-    return amplitude**2 * _low_shelf_response(s, 1.0 / amplitude, band.q)
+    return np.asarray(amplitude**2 * _low_shelf_response(s, 1.0 / amplitude, band.q))
 
 
 def _low_shelf_response(s: npt.ArrayLike, amplitude: float, q: float) -> ComplexArray:
@@ -268,4 +278,4 @@ def _section(at_dc: float, at_nyquist: float, bend: float, a1: float, a2: float)
 
 def _inverse(section: FloatArray) -> FloatArray:
     b0, b1, b2, _, a1, a2 = section
-    return np.array([1.0, a1, a2, b0, b1, b2]) / b0
+    return np.asarray(np.array([1.0, a1, a2, b0, b1, b2]) / b0)

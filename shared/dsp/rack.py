@@ -20,7 +20,19 @@ import numpy as np
 
 from .bands import N_SECTIONS
 from .design import is_stable
-from .kernel import ACTIVE, HAS_WAITING, N_CLOCK, PHASE, REFUSED, SETTLED, WAITING, WAITING_WARM, process
+from .kernel import (
+    ACTIVE,
+    HAS_WAITING,
+    INCOMING,
+    N_BANKS,
+    N_CLOCK,
+    PHASE,
+    REFUSED,
+    SETTLED,
+    WAITING,
+    WAITING_WARM,
+    process,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,6 +48,7 @@ FADE_S = 0.020
 
 _UNITY = np.array([1.0, 0.0, 0.0, 1.0, 0.0, 0.0])
 _RUN_COLUMNS = [0, 1, 2, 4, 5]
+_N_COLUMNS = 6
 
 
 class Rack:
@@ -72,11 +85,12 @@ class Rack:
         self.n_channels = n_channels
         n_fade = max(1, round(FADE_S * sample_rate))
         self._fade = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_fade) + 0.5) / n_fade)
-        self._sos = np.zeros((3, N_SECTIONS, 5))
-        self._n_sections = np.zeros(3, dtype=np.int64)
-        self._gains = np.ones(3)
-        self._state = np.zeros((n_channels, 2, N_SECTIONS, 2))
+        self._sos = np.zeros((N_BANKS, N_SECTIONS, 5))
+        self._n_sections = np.zeros(N_BANKS, dtype=np.int64)
+        self._gains = np.ones(N_BANKS)
+        self._state = np.zeros((n_channels, N_BANKS, N_SECTIONS, 2))
         self._clock = np.zeros(N_CLOCK, dtype=np.int64)
+        self._clock[[ACTIVE, INCOMING, WAITING]] = range(N_BANKS)
 
     @property
     def settled(self) -> bool:
@@ -141,7 +155,8 @@ class Rack:
         Raises
         ------
         ValueError
-            If the sections are too many, malformed or unstable, the gain is not finite, or ``warm_samples`` is negative.
+            If the sections are too many, malformed or unstable, the gain is not finite, or ``warm_samples`` is
+            negative.
         """
         if warm_samples is None:
             warm_samples = round((URGENT_WARM_S if urgent else WARM_S) * self.sample_rate)
@@ -155,24 +170,26 @@ class Rack:
         self._clock[HAS_WAITING] = not self._is_waiting_redundant()
 
     def _put_waiting(self, running: npt.NDArray[np.float64], gain: float) -> None:
-        self._sos[WAITING] = 0.0
-        self._sos[WAITING, : len(running)] = running
-        self._n_sections[WAITING] = len(running)
-        self._gains[WAITING] = gain
+        waiting = self._clock[WAITING]
+        self._sos[waiting] = 0.0
+        self._sos[waiting, : len(running)] = running
+        self._n_sections[waiting] = len(running)
+        self._gains[waiting] = gain
+        self._state[:, waiting] = 0.0
 
     def _is_waiting_redundant(self) -> bool:
-        active = int(self._clock[ACTIVE])
-        latest = active if self._clock[PHASE] == SETTLED else 1 - active
+        waiting, phase = self._clock[WAITING], self._clock[PHASE]
+        latest = self._clock[ACTIVE if phase == SETTLED else INCOMING]
         return bool(
-            self._gains[latest] == self._gains[WAITING]
-            and self._n_sections[latest] == self._n_sections[WAITING]
-            and np.array_equal(self._sos[latest], self._sos[WAITING])
+            self._gains[latest] == self._gains[waiting]
+            and self._n_sections[latest] == self._n_sections[waiting]
+            and np.array_equal(self._sos[latest], self._sos[waiting])
         )
 
 
 def _running_sections(sos: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     sos = np.asarray(sos, dtype=np.float64)
-    if sos.ndim != 2 or sos.shape[1] != 6 or len(sos) > N_SECTIONS:
+    if sos.shape[1:] != (_N_COLUMNS,) or len(sos) > N_SECTIONS:
         raise ValueError(f"sos must have shape (n_sections, 6) with at most {N_SECTIONS} sections, got {sos.shape}")
     for index, section in enumerate(sos):
         if section[3] != 1.0 or not is_stable(section):
