@@ -1,0 +1,1 @@
+"""Monitors: who watches the bus."""
