@@ -1,0 +1,1 @@
+"""Who decides what to do to the sound."""
