@@ -2,16 +2,16 @@
 
 Conventions
 -----------
-Ten gains in dB for `GRAPHIC_FREQUENCIES_HZ`. Offsets are what is typical of the genre less what is typical of all music,
-band power relative to 1 kHz.
+Ten gains in dB for `GRAPHIC_FREQUENCIES_HZ`. Offsets are what is typical of the genre less what is typical of all
+music, band power relative to 1 kHz.
 
 Notes
 -----
-All music: A. Elowsson and A. Friberg, "Long-term Average Spectrum in Popular Music and its Relation to the Level of the
-Percussion", AES 142 (2017), 12,345 tracks. Below 150 Hz and above 5 kHz hip-hop, rock, pop and electronic music are louder
-than jazz and folk, and between them all genres fall alike: P. Pestana et al., "Spectral Characteristics of Popular
-Commercial Recordings 1950-2010", AES 135 (2013). What no measurement supports is marked below; a genre without any
-evidence stays flat.
+All music: A. Elowsson and A. Friberg, "Long-term Average Spectrum in Popular Music and its Relation to the Level of
+the Percussion", AES 142 (2017), 12,345 tracks. Below 150 Hz and above 5 kHz hip-hop, rock, pop and electronic music
+are louder than jazz and folk, and between them all genres fall alike: P. Pestana et al., "Spectral Characteristics of
+Popular Commercial Recordings 1950-2010", AES 135 (2013). What no measurement supports is marked below; a genre without
+any evidence stays flat.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def _at_equal_loudness(gains_db: np.ndarray) -> np.ndarray:
     """Return the gains shifted so that music of the average spectrum keeps its K-weighted power."""
     power = 10.0 ** ((_ALL_MUSIC_DB + _K_WEIGHT_DB) / 10.0)
     louder_db = 10.0 * np.log10(np.sum(power * 10.0 ** (gains_db / 10.0)) / power.sum())
-    return np.clip(gains_db - louder_db, -LIMIT_DB, LIMIT_DB)
+    shifted: np.ndarray = np.clip(gains_db - louder_db, -LIMIT_DB, LIMIT_DB)
+    return shifted
 
 
 CURVES_DB: dict[str, np.ndarray] = {

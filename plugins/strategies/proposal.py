@@ -60,7 +60,8 @@ def graphic_gains_db(proposal: EqProposal) -> np.ndarray:
     order = np.argsort(proposal.frequencies_hz)
     octaves = np.log2(np.maximum(np.array(proposal.frequencies_hz)[order], 1.0))
     gains_db = np.array(proposal.gains_db)[order]
-    return np.clip(np.interp(np.log2(GRAPHIC_FREQUENCIES_HZ), octaves, gains_db), -LIMIT_DB, LIMIT_DB)
+    at_graphic: np.ndarray = np.interp(np.log2(GRAPHIC_FREQUENCIES_HZ), octaves, gains_db).clip(-LIMIT_DB, LIMIT_DB)
+    return at_graphic
 
 
 @hookimpl

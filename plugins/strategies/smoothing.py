@@ -32,8 +32,8 @@ class Smoothed:
 
     Notes
     -----
-    It begins at a value that means nothing yet, so that the first seconds of a song move little. A pause, another stream
-    or time that runs backwards begin it anew: what follows may be another song.
+    It begins at a value that means nothing yet, so that the first seconds of a song move little. A pause, another
+    stream or time that runs backwards begin it anew: what follows may be another song.
     """
 
     def __init__(self, time_constant_s: float = _TIME_CONSTANT_S) -> None:
