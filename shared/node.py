@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -44,6 +45,8 @@ class Node(Generic[Settings]):
     ----------
     service : str
     config : MeshConfig
+    stop : Event
+        Set when the process is asked to stop.
     defaults : struct
         What the user may set, and what holds until then.
     accept : callable
@@ -61,6 +64,7 @@ class Node(Generic[Settings]):
         self,
         service: str,
         config: MeshConfig,
+        stop: threading.Event,
         defaults: Settings,
         accept: Callable[[Settings], None] = lambda _: None,
         commands: dict[str, Command] | None = None,
@@ -69,6 +73,7 @@ class Node(Generic[Settings]):
         self.endpoints = config.endpoints
         self.epoch = time.time_ns()
         self.shown: dict[str, Setting] = {}
+        self._stop = stop
         self._accept = accept
         self._kept = Kept(config.kept_dir / f"{service}.json", defaults)
         self._commands: dict[str, Command] = {"get": self._get, "set": self._set, **(commands or {})}
@@ -97,8 +102,14 @@ class Node(Generic[Settings]):
 
     def __exit__(self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
         if isinstance(error, SoundSageError):
-            self.report(error)
+            self._fail(error)
         self._open.close()
+
+    def _fail(self, error: SoundSageError) -> None:
+        """Say what went wrong until somebody stops this process: a restart would not help."""
+        self.report(error)
+        while not self._stop.is_set():
+            self.receive(())
 
     def event_proxy(self) -> EventProxy:
         """Return the middle of the event plane; there is one per mesh."""

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 import pluggy
 
 from .contracts import API, Record
-from .errors import InputError, PluginError
+from .errors import InputError, PluginError, SoundSageError
 from .hookspecs import Hooks
 
 __all__ = ["ENTRY_POINT_GROUP", "Guard", "Plugins", "guarded", "installed_plugins"]
@@ -38,11 +38,11 @@ def guarded(what: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) 
     Raises
     ------
     PluginError
-        Whatever it raised, except what ends this process on purpose.
+        Whatever it raised, except what the contracts allow it to raise: `EOFError` and the errors of SoundSage.
     """
     try:
         return call(*args, **kwargs)
-    except (KeyboardInterrupt, GeneratorExit):
+    except (KeyboardInterrupt, EOFError, SoundSageError):
         raise
     except BaseException as error:  # noqa: BLE001  the plugin guard: a plugin may raise anything, SystemExit included
         raise PluginError(f"{what} raised {type(error).__name__}: {error}") from error
@@ -87,7 +87,7 @@ class Guard:
             raise PluginError(f"{self.what} is left out after {MAX_STRIKES} strikes; restart to try it again")
         try:
             return guarded(self.what, function, *args, **kwargs)
-        except PluginError as error:
+        except SoundSageError as error:
             raise self.strike(str(error)) from error
 
 
@@ -132,7 +132,7 @@ class Plugins:
                 records = guarded(f"plugin {plugin} in soundsage_{kind}", implementation.function)
                 for record in _checked(plugin, kind, records):
                     found.setdefault(record.name, Entry(plugin, self._distributions.get(plugin, ""), record))
-            except PluginError as error:
+            except SoundSageError as error:
                 self._fail(plugin, str(error))
         return [found[name] for name in sorted(found)]
 
@@ -159,7 +159,7 @@ class Plugins:
         try:
             module = guarded(f"plugin {entry.name} at import", entry.load)
             guarded(f"plugin {entry.name} at registration", self._manager.register, module, entry.name)
-        except PluginError as error:
+        except SoundSageError as error:
             self._fail(entry.name, str(error))
             return
         if entry.dist is not None:

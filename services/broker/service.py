@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 
-from soundsage.shared.config import BrokerConfig, Config
-from soundsage.shared.contracts import BackendRecord, EqModelRecord, ExtractorRecord, GenreModelRecord
-from soundsage.shared.errors import ModelError, PluginError
-from soundsage.shared.manifest import load_manifest
+from soundsage.shared.config import Config
+from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import FeatureVector
 from soundsage.shared.node import Node, NoSettings
-from soundsage.shared.plugins import Guard, guarded, installed_plugins
+from soundsage.shared.plugins import Guard
 from soundsage.shared.wire import Received
 
-from .core import Inference, Loaded, newest_per_stream, no_signal
+from .core import Inference, newest_per_stream, no_signal
+from .models import load_inference
 
-__all__ = ["load_inference", "run"]
+__all__ = ["run"]
 
 NO_SIGNAL_S = 1.0
 
 
 def run(config: Config, stop: threading.Event) -> None:
     """Answer each feature vector until told to stop."""
-    inference = load_inference(config.broker)
-    with Node("broker", config.mesh, NoSettings()) as node:
+    with Node("broker", config.mesh, stop, NoSettings()) as node:
+        inference = load_inference(config.broker)
         inbox = node.events(FeatureVector)
         answering = Answering(inference, node)
         node.shown.update(genre_model=inference.genre_model, eq_model=inference.eq_model, backend=inference.backend)
@@ -73,41 +71,3 @@ class Answering:
             self._node.publish(
                 no_signal(stream, self._time_s, self._inference.genre_model, self._inference.backend, self.skipped)
             )
-
-
-def load_inference(config: BrokerConfig) -> Inference:
-    """Return both models, loaded on the backend of the configuration.
-
-    Raises
-    ------
-    InputError
-        If a plugin is not installed.
-    ModelError
-        If a model or the backend cannot be used.
-    """
-    plugins = installed_plugins()
-    backend = _backend(config.backend)
-    genre = plugins.find("genre_models", GenreModelRecord, config.genre_model)
-    eq = plugins.find("eq_models", EqModelRecord, config.eq_model)
-    return Inference(_load(genre.manifest, backend), _load(eq.manifest, backend))
-
-
-def _backend(name: str) -> BackendRecord:
-    plugins = installed_plugins()
-    if name != "auto":
-        return plugins.find("inference_backends", BackendRecord, name)
-    records = plugins.records("inference_backends", BackendRecord)
-    available = [record for record in records if guarded(f"backend {record.name}", record.is_available)]
-    if not available:
-        raise ModelError("no inference backend is available; install onnxruntime")
-    return max(available, key=lambda record: record.priority)
-
-
-def _load(manifest_file: Path, backend: BackendRecord) -> Loaded:
-    manifest = load_manifest(manifest_file)
-    extractors = installed_plugins().records("feature_extractors", ExtractorRecord)
-    names = next((record.feature_names for record in extractors if record.feature_set == manifest.feature_set), None)
-    if names is None:
-        raise ModelError(f"no feature extractor computes {manifest.feature_set}, which {manifest.name} needs")
-    session = guarded(f"backend {backend.name}", backend.load, manifest_file.parent / manifest.onnx)
-    return Loaded(manifest, session.run, names, backend.name)

@@ -17,7 +17,7 @@ COUNT_S = 0.2
 def run(config: Config, stop: threading.Event) -> None:
     """Forward events until told to stop."""
     traffic = Traffic()
-    with Node("bus", config.mesh, NoSettings()) as node, node.event_proxy():
+    with Node("bus", config.mesh, stop, NoSettings()) as node, node.event_proxy():
         tap = node.tap()
         node.set_state("ready")
         while not stop.is_set():

@@ -26,7 +26,7 @@ RECEIVERS_S = 3.0
 def run(config: Config, stop: threading.Event) -> None:
     """Publish the source's blocks until told to stop; a device that is gone is opened again until it is back."""
     stream = Stream(config.mesh.stream)
-    with Node("capture", config.mesh, NoSettings()) as node:
+    with Node("capture", config.mesh, stop, NoSettings()) as node:
         audio = node.audio_publisher()
         audio.await_receivers(N_RECEIVERS, RECEIVERS_S)
         gc.freeze()
@@ -57,7 +57,7 @@ def _publish(
     node.shown.update(sample_rate=source.sample_rate, n_channels=source.n_channels)
     node.set_state("ready")
     while not stop.is_set():
-        captured = source.read(READ_S)
+        captured = guarded("source", source.read, READ_S)
         if captured is not None:
             audio.send(stream.block(captured.samples, source.sample_rate), captured.t_capture_ns)
         node.receive((), 0)

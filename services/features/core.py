@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from soundsage.shared.contracts import Extractor, ExtractorRecord, WindowFeatures
 from soundsage.shared.messages import AudioBlock, FeatureVector
 from soundsage.shared.units import samples_to_s
@@ -25,7 +27,12 @@ class Measuring:
         self._next: tuple[int, int] = (0, 0)
 
     def process(self, block: AudioBlock) -> list[tuple[float, WindowFeatures]]:
-        """Return the windows that the block completes, each with the stream time of its end in s."""
+        """Return the windows that the block completes, each with the stream time of its end in s.
+
+        A block with a sample that is not finite is a gap.
+        """
+        if not np.isfinite(block.samples).all():
+            return []
         if self._extractor is None or self._next != (block.sample_rate, block.start):
             self._extractor = self._make(block.sample_rate)
             self._begin_s = samples_to_s(block.start, block.sample_rate)

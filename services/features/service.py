@@ -21,10 +21,10 @@ __all__ = ["run"]
 
 def run(config: Config, stop: threading.Event) -> None:
     """Measure what is captured until told to stop."""
-    record = installed_plugins().find("feature_extractors", ExtractorRecord, config.features.extractor)
-    measuring = Hops(Measuring(record), Guard(f"feature extractor {record.name}"))
-    meter = LevelMeter(config.features.meter_hz)
-    with Node("features", config.mesh, NoSettings()) as node:
+    with Node("features", config.mesh, stop, NoSettings()) as node:
+        record = installed_plugins().find("feature_extractors", ExtractorRecord, config.features.extractor)
+        measuring = Hops(Measuring(record), Guard(f"feature extractor {record.name}"))
+        meter = LevelMeter(config.features.meter_hz)
         audio = node.audio(AudioBlock, stream=config.mesh.stream)
         node.shown["feature_set"] = record.feature_set
         node.set_state("ready")

@@ -1,0 +1,1 @@
+"""Runs the chosen EQ strategy, bounds what it wants and says why."""

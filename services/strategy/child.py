@@ -1,0 +1,60 @@
+"""Run one strategy plugin: contexts in by a pipe, decisions out.
+
+Started by the strategy service as `python -m soundsage.services.strategy.child NAME FILE_DESCRIPTOR`, which kills it when
+it overruns its deadline.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from soundsage.shared.contracts import EqStrategy, StrategyRecord
+from soundsage.shared.errors import PluginError, SoundSageError
+from soundsage.shared.plugins import guarded, installed_plugins
+
+from .pipe import MAX_BYTES, Answer, context_of, encode_answer
+
+__all__ = ["main"]
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(name: str, file_descriptor: int) -> None:
+    """Answer until the pipe is closed."""
+    _die_with_parent()
+    with Connection(file_descriptor) as connection:
+        try:
+            record = installed_plugins().find("eq_strategies", StrategyRecord, name)
+            strategy = guarded(f"strategy {name}", record.make)
+        except SoundSageError as error:
+            connection.send_bytes(encode_answer(Answer(error=str(error))))
+            return
+        connection.send_bytes(encode_answer(Answer()))
+        _answer(name, strategy, connection)
+
+
+def _answer(name: str, strategy: EqStrategy, connection: Connection) -> None:
+    while True:
+        try:
+            context = context_of(connection.recv_bytes(MAX_BYTES))
+        except (EOFError, OSError):
+            return
+        try:
+            decision = guarded(f"strategy {name}", strategy.decide, context)
+            answer = encode_answer(guarded(f"strategy {name}", Answer, decision.bands, decision.cause))
+        except (PluginError, AttributeError, TypeError) as error:
+            answer = encode_answer(Answer(error=str(error)))
+        connection.send_bytes(answer)
+
+
+def _die_with_parent() -> None:
+    """A plugin that hangs must not outlive a service that was killed; only Linux can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
