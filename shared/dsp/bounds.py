@@ -35,8 +35,12 @@ SLEW_DB_PER_S = 0.5
 
 _AUDIBLE_HZ = (20.0, 20_000.0)
 
-# 48 points per octave: a bell of q 20 is 0.07 octaves wide and still gets three.
-_GRID_HZ = np.geomspace(*_AUDIBLE_HZ, 480)
+_POINTS_PER_OCTAVE = 24
+
+# A narrow peak lies within its bandwidth of a pole or a zero; in fractions of that bandwidth, denser inside.
+_AROUND = np.array(
+    [-1.5, -1.0, -0.7, -0.5, -0.35, -0.25, -0.15, -0.07, 0.0, 0.07, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5]
+)
 
 # Each round lowers the curve at least this much, so that the search for a scale ends.
 _STEP = 0.999
@@ -109,9 +113,7 @@ def headroom_db(bands: Sequence[EqBand], sample_rate: int) -> float:
     """
     _require_curve(bands)
     sos = design(bands, sample_rate)
-    nyquist_hz = 0.5 * sample_rate
-    grid = np.concatenate(([0.0], np.geomspace(5.0, nyquist_hz, 600), _centres_hz(bands, nyquist_hz)))
-    grid.sort()
+    grid = np.append(0.0, _grid_hz(bands, 5.0, 0.5 * sample_rate))
     highest = int(np.argmax(response_db(sos, grid, sample_rate)))
     # The true peak lies between the neighbours of the highest point.
     near = np.linspace(grid[max(highest - 1, 0)], grid[min(highest + 1, grid.size - 1)], 129)
@@ -172,15 +174,22 @@ def _require_curve(bands: Sequence[EqBand]) -> None:
 
 
 def _audible_peak_db(bands: Sequence[EqBand], sample_rate: int) -> float:
-    highest_hz = min(_AUDIBLE_HZ[1], 0.5 * sample_rate)
-    grid = np.concatenate((_GRID_HZ[highest_hz >= _GRID_HZ], _centres_hz(bands, highest_hz)))
+    grid = _grid_hz(bands, _AUDIBLE_HZ[0], min(_AUDIBLE_HZ[1], 0.5 * sample_rate))
     # A band alone reaches its own gain at its centre but for the last digits, which are no excess.
     return round(float(np.max(np.abs(response_db(design(bands, sample_rate), grid, sample_rate)))), 6)
 
 
-def _centres_hz(bands: Sequence[EqBand], highest_hz: float) -> FloatArray:
-    centres = np.array([band.frequency_hz for band in bands], dtype=np.float64)
-    return centres[centres <= highest_hz]
+def _grid_hz(bands: Sequence[EqBand], lowest_hz: float, highest_hz: float) -> FloatArray:
+    n_points = round(_POINTS_PER_OCTAVE * math.log2(highest_hz / lowest_hz))
+    points = [np.geomspace(lowest_hz, highest_hz, n_points), *(_near_hz(band) for band in bands)]
+    return np.unique(np.clip(np.concatenate(points), lowest_hz, highest_hz))
+
+
+def _near_hz(band: EqBand) -> FloatArray:
+    # The poles and zeros of a bell lie at its frequency, those of a shelf on either side.
+    spread = 1.0 if band.kind == "peaking" else 10.0 ** (band.gain_db / 80.0)
+    centres_hz = np.array([band.frequency_hz / spread, band.frequency_hz * spread])
+    return np.outer(centres_hz, np.exp(_AROUND / band.q)).ravel()
 
 
 def _with_gain(band: EqBand, gain_db: float) -> EqBand:

@@ -68,7 +68,7 @@ def design_band(band: EqBand, sample_rate: int) -> FloatArray:
     Notes
     -----
     Error against ``analogue_response`` up to 20 kHz at 44.1 kHz, bands up to 16 kHz: at most 0.7 dB for bells within
-    +-6 dB at any q; at most 0.4 dB for shelves within +-6 dB and 0.9 dB within +-24 dB for q up to 1. The corner of a
+    +-6 dB at any q; at most 0.4 dB for shelves within +-6 dB and 1 dB within +-24 dB for q up to 1. The corner of a
     shelf with a higher q overshoots, and near Nyquist the overshoot is not matched: 1 dB off at q 2 within +-6 dB.
 
     Examples
