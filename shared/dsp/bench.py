@@ -73,7 +73,7 @@ def measure_first_block(cache_folder: str) -> float:
     """
     environment = os.environ | {"NUMBA_CACHE_DIR": cache_folder}
     command = [sys.executable, "-c", _FIRST_BLOCK]
-    return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)  # noqa: S603 -- fixed text
+    return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def bound_bands(
 
     Examples
     --------
-    >>> from .bands import EqBand
+    >>> from soundsage.shared.dsp import EqBand
     >>> bound_bands([EqBand("peaking", 1000.0, 9.0, 1.0)])
     ((EqBand(kind='peaking', frequency_hz=1000.0, gain_db=6.0, q=1.0),), 1)
     """

@@ -73,7 +73,7 @@ def design_band(band: EqBand, sample_rate: int) -> FloatArray:
 
     Examples
     --------
-    >>> from .bands import EqBand
+    >>> from soundsage.shared.dsp import EqBand
     >>> design_band(EqBand("peaking", 1000.0, 0.0, 1.0), 48_000).tolist()
     [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
     """

@@ -98,7 +98,7 @@ def _advance(n_samples: int, n_fade: int, clock: CountArray) -> None:
 
 
 @njit(nogil=True)
-def _run_channel(  # noqa: PLR0913, PLR0917 -- compiled code takes arrays, not objects
+def _run_channel(  # noqa: PLR0917 -- compiled code takes arrays, not objects
     samples: SampleArray,
     out: SampleArray,
     sos: FloatArray,
@@ -135,7 +135,7 @@ def _run_channel(  # noqa: PLR0913, PLR0917 -- compiled code takes arrays, not o
 
 
 @njit(_SIGNATURE, nogil=True, cache=True)
-def process(  # noqa: PLR0913, PLR0917 -- compiled code takes arrays, not objects
+def process(  # noqa: PLR0917 -- compiled code takes arrays, not objects
     samples: SampleArray,
     out: SampleArray,
     sos: FloatArray,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import msgspec
@@ -36,7 +37,7 @@ def test_a_band_refuses_an_unknown_kind() -> None:
 
 def test_the_graphic_bands_are_octaves_apart_up_to_16_khz() -> None:
     """The graphic bands are octaves apart up to 16 kHz."""
-    ratios = [high / low for low, high in zip(GRAPHIC_FREQUENCIES_HZ, GRAPHIC_FREQUENCIES_HZ[1:], strict=False)]
+    ratios = [high / low for low, high in itertools.pairwise(GRAPHIC_FREQUENCIES_HZ)]
 
     assert ratios == [2.0] * 9
     assert GRAPHIC_FREQUENCIES_HZ[-1] == 16_000.0

@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 from soundsage.shared.dsp import N_SECTIONS, EqBand, analogue_response, design, design_band, response, response_db
+from soundsage.shared.dsp.bands import Kind
 from soundsage.shared.dsp.design import HIGHEST_FREQUENCY, is_stable
 
 UNITY = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
-KINDS = ("peaking", "low_shelf", "high_shelf")
+KINDS: tuple[Kind, ...] = ("peaking", "low_shelf", "high_shelf")
 CORNERS_HZ = (31.25, 125.0, 1000.0, 4000.0, 8000.0, 10_000.0, 12_500.0, 14_000.0, 16_000.0)
 
 sample_rates = st.one_of(st.sampled_from((8000, 16_000, 44_100, 48_000, 96_000, 192_000)), st.integers(8000, 192_000))
 
 
-def bands(kinds: tuple[str, ...] = KINDS) -> st.SearchStrategy[EqBand]:
+def bands(kinds: tuple[Kind, ...] = KINDS) -> st.SearchStrategy[EqBand]:
     """Return any band that can exist."""
     return st.builds(
         EqBand,
@@ -81,7 +82,7 @@ def test_a_peaking_band_has_half_its_gain_at_the_edges_of_its_bandwidth() -> Non
 
 
 @pytest.mark.parametrize(("kind", "edge_hz", "other_hz"), [("low_shelf", 0.0, 23_999.0), ("high_shelf", 23_999.0, 0.0)])
-def test_a_shelf_has_its_gain_on_one_side_and_none_on_the_other(kind: str, edge_hz: float, other_hz: float) -> None:
+def test_a_shelf_has_its_gain_on_one_side_and_none_on_the_other(kind: Kind, edge_hz: float, other_hz: float) -> None:
     """A shelf has its gain on one side, none on the other, and half of it in dB at its frequency."""
     sos = design([EqBand(kind, 1000.0, -8.0, 0.71)], 48_000)
 
@@ -109,7 +110,7 @@ def test_bells_within_6_db_keep_their_shape_up_to_20_khz(sample_rate: int) -> No
 )
 @pytest.mark.parametrize("kind", ["low_shelf", "high_shelf"])
 def test_shelves_keep_their_shape_up_to_20_khz(
-    kind: str, highest_gain_db: float, qs: tuple[float, ...], limit_db: float
+    kind: Kind, highest_gain_db: float, qs: tuple[float, ...], limit_db: float
 ) -> None:
     """Shelves keep the shape of their prototype up to 20 kHz at 44.1 kHz within the limits that are documented."""
     gains_db = highest_gain_db * np.array([-1.0, -0.5, 0.5, 1.0])
@@ -144,13 +145,13 @@ def test_the_order_of_bands_does_not_change_the_response(some: list[EqBand], sam
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_0_db_is_exactly_unity(kind: str) -> None:
+def test_0_db_is_exactly_unity(kind: Kind) -> None:
     """0 dB is exactly unity."""
     assert design_band(EqBand(kind, 1000.0, 0.0, 1.0), 48_000).tolist() == UNITY
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_band_that_the_rate_cannot_hold_is_unity(kind: str) -> None:
+def test_a_band_that_the_rate_cannot_hold_is_unity(kind: Kind) -> None:
     """A band that the rate cannot hold is left out, not moved."""
     assert design_band(EqBand(kind, 3920.0, 6.0, 1.0), 8000).tolist() == UNITY
     assert design_band(EqBand(kind, 3919.0, 6.0, 1.0), 8000).tolist() != UNITY
