@@ -17,7 +17,7 @@ from .config import MeshConfig
 from .errors import InputError, MeshError, SoundSageError
 from .kept import Kept
 from .messages import Error, Message, ServiceState, Setting, kind_of
-from .transport import AUDIO_QUEUE, EVENT_QUEUE, TAP_QUEUE, Context, EventProxy, Inbox, Publisher, Server, wait
+from .transport import AUDIO_QUEUE, EVENT_QUEUE, TAP_QUEUE, Context, EventProxy, Inbox, Publisher, Server, Waiter
 from .wire import Received
 
 __all__ = ["Node", "NoSettings"]
@@ -78,6 +78,7 @@ class Node(Generic[Settings]):
         self._kept = Kept(config.kept_dir / f"{service}.json", defaults)
         self._commands: dict[str, Command] = {"get": self._get, "set": self._set, **(commands or {})}
         self._inboxes: list[Inbox] = []
+        self._waiters: dict[tuple[int, ...], Waiter] = {}
         self._state: tuple[State, str] = ("starting", "")
         self._rev = 0
         self._announce_due_s = 0.0
@@ -154,12 +155,12 @@ class Node(Generic[Settings]):
 
         Requests are answered and the state is announced on the way.
         """
-        received = self._waiting(inboxes)
-        if received is None and wait((*inboxes, self._server), timeout_s):
-            received = self._waiting(inboxes)
         self._server.serve(self._answer)
         if time.monotonic() >= self._announce_due_s:
             self.announce()
+        received = self._waiting(inboxes)
+        if received is None and self._waiter_of(inboxes).wait(timeout_s):
+            received = self._waiting(inboxes)
         return received
 
     def announce(self) -> None:
@@ -180,6 +181,12 @@ class Node(Generic[Settings]):
                 malformed=sum(inbox.malformed for inbox in self._inboxes) + self._server.malformed,
             )
         )
+
+    def _waiter_of(self, inboxes: Sequence[Inbox]) -> Waiter:
+        key = tuple(map(id, inboxes))
+        if key not in self._waiters:
+            self._waiters[key] = Waiter((*inboxes, self._server))
+        return self._waiters[key]
 
     def _publisher(self, endpoint: str, *, bind: bool) -> Publisher:
         return Publisher(self._context, endpoint, source=self.service, epoch=self.epoch, bind=bind)

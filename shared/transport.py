@@ -27,7 +27,7 @@ from .errors import MeshError, RequestError, SoundSageError, WireError
 from .gaps import GapCounter
 from .messages import Message, kind_of
 
-__all__ = ["Client", "Context", "EventProxy", "Inbox", "Publisher", "Server", "topic_of", "wait"]
+__all__ = ["Client", "Context", "EventProxy", "Inbox", "Publisher", "Server", "Waiter", "topic_of", "wait"]
 
 Context = zmq.Context
 
@@ -46,12 +46,27 @@ def topic_of(message: Message) -> str:
     return f"{kind_of(type(message))}/{getattr(message, 'stream', None) or getattr(message, 'service', 'main')}"
 
 
+class Waiter:
+    """Waits for any of several sockets, which are named once.
+
+    Parameters
+    ----------
+    sockets : iterable of Inbox or Server
+    """
+
+    def __init__(self, sockets: Iterable[Inbox | Server]) -> None:
+        self._poller = zmq.Poller()
+        for each in sockets:
+            self._poller.register(each.socket, zmq.POLLIN)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return whether any of them has something to read before the time is over."""
+        return bool(self._poller.poll(timeout_s * 1000))
+
+
 def wait(sockets: Iterable[Inbox | Server], timeout_s: float) -> bool:
     """Return whether any of them has something to read before the time is over."""
-    poller = zmq.Poller()
-    for each in sockets:
-        poller.register(each.socket, zmq.POLLIN)
-    return bool(poller.poll(timeout_s * 1000))
+    return Waiter(sockets).wait(timeout_s)
 
 
 def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int) -> zmq.Socket[bytes]:

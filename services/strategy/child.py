@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import signal
 import sys
+import time
 from multiprocessing.connection import Connection
 
 from soundsage.shared.contracts import EqStrategy, StrategyRecord
@@ -42,9 +43,11 @@ def _answer(name: str, strategy: EqStrategy, connection: Connection) -> None:
             context = context_of(connection.recv_bytes(MAX_BYTES))
         except (EOFError, OSError):
             return
+        begin_s = time.perf_counter()
         try:
             decision = guarded(f"strategy {name}", strategy.decide, context)
-            answer = encode_answer(guarded(f"strategy {name}", Answer, decision.bands, decision.cause))
+            compute_ms = (time.perf_counter() - begin_s) * 1e3
+            answer = encode_answer(guarded(f"strategy {name}", Answer, decision.bands, decision.cause, compute_ms))
         except (PluginError, AttributeError, TypeError) as error:
             answer = encode_answer(Answer(error=str(error)))
         connection.send_bytes(answer)

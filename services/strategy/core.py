@@ -51,10 +51,8 @@ class Steering:
         self._gains_db = np.zeros(0)
         self._time_s: float | None = None
 
-    def curve(
-        self, posterior: GenrePosterior, strategy: str, decision: Decision, *, commanded: bool, compute_ms: float
-    ) -> EqCurve:
-        """Return the curve for now.
+    def curve(self, posterior: GenrePosterior, strategy: str, decision: Decision, *, commanded: bool) -> EqCurve:
+        """Return the curve for now, with the computing up to the posterior.
 
         Parameters
         ----------
@@ -64,8 +62,6 @@ class Steering:
         decision : Decision
         commanded : bool
             Whether a person asked for this curve, which is then followed at once.
-        compute_ms : float
-            Time that the decision took.
 
         Raises
         ------
@@ -84,7 +80,7 @@ class Steering:
             automatic=not commanded,
             bands=bands,
             preamp_db=_headroom_db(bands),
-            compute_ms=posterior.compute_ms + compute_ms,
+            compute_ms=posterior.compute_ms,
         )
 
     def _move(self, goal: tuple[EqBand, ...], elapsed_s: float, *, commanded: bool) -> None:

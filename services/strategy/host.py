@@ -59,8 +59,8 @@ class StrategyHost:
             self._is_ready = True
         return self._is_ready
 
-    def decide(self, context: StrategyContext) -> Decision:
-        """Return the strategy's decision.
+    def decide(self, context: StrategyContext) -> tuple[Decision, float]:
+        """Return the strategy's decision, and the computing that it took in ms.
 
         Raises
         ------
@@ -71,7 +71,8 @@ class StrategyHost:
             self._connection.send_bytes(frames_of(context))
         except OSError as error:
             raise PluginError(f"strategy {self.name} died with exit code {self._exit_code()}") from error
-        return self._receive(self._deadline_s, "decide").decision
+        answer = self._receive(self._deadline_s, "decide")
+        return answer.decision, answer.compute_ms
 
     def is_alive(self) -> bool:
         """Return whether the child is there."""

@@ -18,10 +18,11 @@ MAX_BYTES = 1 << 20
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The child's answer: a decision, or the reason why there is none."""
+    """The child's answer: a decision and the time that it took, or the reason why there is none."""
 
     bands: Annotated[tuple[EqBand, ...], Meta(max_length=16)] = ()
     cause: Annotated[str, Meta(max_length=1000)] = ""
+    compute_ms: float = 0.0
     error: str | None = None
 
     @property

@@ -93,17 +93,13 @@ class Deciding:
     ) -> None:
         """Publish the curve that follows from a posterior: flat while no strategy can decide."""
         posterior = received.message
-        begin_s = time.perf_counter()
-        strategy, decision = self._decide(StrategyContext(posterior, features, proposal))
+        strategy, decision, compute_ms = self._decide(StrategyContext(posterior, features, proposal))
         steering = self._steering.setdefault(posterior.stream, Steering(self._config.limit_db))
         commanded = self._commanded and self._next is None and self._now is not None
-        curve = steering.curve(
-            posterior,
-            strategy,
-            decision,
-            commanded=commanded,
-            compute_ms=(time.perf_counter() - begin_s) * 1e3,
-        )
+        begin_s = time.perf_counter()
+        curve = steering.curve(posterior, strategy, decision, commanded=commanded)
+        compute_ms += (time.perf_counter() - begin_s) * 1e3 + posterior.compute_ms
+        curve = msgspec.structs.replace(curve, compute_ms=compute_ms)
         self._commanded = self._commanded and not commanded
         self._node.publish(curve, received.envelope.t_capture_ns)
 
@@ -112,16 +108,17 @@ class Deciding:
         self._close(self._now)
         self._close(self._next)
 
-    def _decide(self, context: StrategyContext) -> tuple[str, Decision]:
+    def _decide(self, context: StrategyContext) -> tuple[str, Decision, float]:
+        """Return who decided, what, and the computing that it took in ms."""
         if self._now is None:
             reason = "is left out" if self._guard.is_quarantined else "is starting"
-            return self._wanted, Decision((), f"flat: strategy {self._wanted} {reason}")
+            return self._wanted, Decision((), f"flat: strategy {self._wanted} {reason}"), 0.0
         try:
-            return self._now.name, self._now.decide(context)
+            return self._now.name, *self._now.decide(context)
         except PluginError as error:
             if self._now.name == self._wanted:
                 self._fail(error)
-            return self._wanted, Decision((), f"flat: {error}")
+            return self._wanted, Decision((), f"flat: {error}"), 0.0
 
     def _fail(self, error: PluginError) -> None:
         """Count a strike and try again, until there were too many."""
