@@ -1,0 +1,68 @@
+"""What the user sets, as its owners keep it; for the time in which they do not run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from soundsage.shared.config import Config
+from soundsage.shared.errors import InputError, RequestError
+from soundsage.shared.kept import Kept
+from soundsage.shared.transport import Client, Context
+
+from .files import MeshFiles
+from .supervision import Supervisord
+
+__all__ = ["keep", "set_or_keep"]
+
+
+class StrategySettings(msgspec.Struct, frozen=True):
+    """What the strategy service keeps."""
+
+    strategy: str
+
+
+class RendererSettings(msgspec.Struct, frozen=True):
+    """What the renderer keeps."""
+
+    bypass: bool = False
+    gain_db: Annotated[float, Meta(ge=-60, le=12)] = 0.0
+
+
+def keep(config: Config, service: str, key: str, value: object) -> None:
+    """Change what a service keeps, while it does not run.
+
+    Raises
+    ------
+    InputError
+        If the setting cannot have this value.
+    MeshError
+        If it cannot be written.
+    """
+    defaults = StrategySettings(config.strategy.name) if service == "strategy" else RendererSettings()
+    kept: Kept[Any] = Kept(MeshFiles.of(config.mesh).state_dir / f"{service}.json", defaults)
+    kept.keep(kept.changed(key, value))
+
+
+def set_or_keep(config: Config, service: str, key: str, value: object) -> bool:
+    """Have the service take a setting, or change what it keeps; return whether it runs.
+
+    Raises
+    ------
+    InputError
+        If the setting cannot have this value.
+    RequestError
+        If the service does not answer.
+    """
+    files = MeshFiles.of(config.mesh)
+    if files.keeper() is None and not Supervisord(files).answers:
+        keep(config, service, key, value)
+        return False
+    with Context() as context, Client(context, config.mesh.endpoints.requests(service), service) as client:
+        try:
+            client.call("set", key=key, value=value)
+        except RequestError as error:
+            raise InputError(str(error)) if "must be" in str(error) else error from None
+    return True
