@@ -10,7 +10,7 @@ nonsense is refused, counted, and after three strikes left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -25,6 +25,7 @@ from .spec import NoOptions
 __all__ = [
     "API",
     "Chain",
+    "ChainStep",
     "Decision",
     "DeviceInfo",
     "Effect",
@@ -331,11 +332,27 @@ class EffectRecord(Record):
     prepare: Callable[[int, int, int], Effect]
 
 
+@dataclass(frozen=True)
+class ChainStep:
+    """One effect in a chain.
+
+    Attributes
+    ----------
+    effect : str
+        An effect plugin.
+    params : dict of float
+        What the effect's `set_params` takes.
+    """
+
+    effect: str
+    params: Mapping[str, float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Chain(Record):
-    """An order of effects under a name, after the EQ."""
+    """Effects in their order, after the EQ, under a name."""
 
-    effects: tuple[str, ...]
+    steps: tuple[ChainStep, ...]
 
 
 class InferenceSession(Protocol):

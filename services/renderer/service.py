@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Meta
 
 from soundsage.shared.config import Config, RendererConfig
-from soundsage.shared.contracts import Chain, EffectRecord
+from soundsage.shared.contracts import Chain, ChainStep, Effect, EffectRecord
 from soundsage.shared.messages import AudioBlock, EqCurve, RenderMeter, StreamEnded
 from soundsage.shared.meters import LevelMeter
 from soundsage.shared.node import Node
@@ -173,13 +173,12 @@ class Player:
 def _effects(chain: str, sample_rate: int, n_channels: int, max_block: int) -> tuple[GuardedEffect, ...]:
     if not chain:
         return ()
-    plugins = installed_plugins()
-    records = [plugins.find("effects", EffectRecord, name) for name in plugins.find("effect_chains", Chain, chain).effects]
-    return tuple(
-        GuardedEffect(
-            record.name,
-            guarded(f"effect {record.name}", record.prepare, sample_rate, n_channels, max_block),
-            (n_channels, max_block),
-        )
-        for record in records
-    )
+    steps = installed_plugins().find("effect_chains", Chain, chain).steps
+    return tuple(GuardedEffect(step.effect, _prepared(step, sample_rate, n_channels, max_block), (n_channels, max_block)) for step in steps)
+
+
+def _prepared(step: ChainStep, sample_rate: int, n_channels: int, max_block: int) -> Effect:
+    record = installed_plugins().find("effects", EffectRecord, step.effect)
+    effect = guarded(f"effect {step.effect}", record.prepare, sample_rate, n_channels, max_block)
+    guarded(f"effect {step.effect}", effect.set_params, **step.params)
+    return effect

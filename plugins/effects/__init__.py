@@ -1,0 +1,1 @@
+"""What the renderer may do besides the equaliser."""
