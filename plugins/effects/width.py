@@ -26,6 +26,7 @@ class Width:
         self._width = 1.0
         self._ramp = np.arange(1, max_block + 1, dtype=np.float32)
         self._side = np.zeros(max_block, np.float32)
+        self._middle = np.zeros(max_block, np.float32)
         self._gains = np.zeros(max_block, np.float32)
 
     def process(self, samples: np.ndarray) -> None:
@@ -33,16 +34,16 @@ class Width:
         if not self._is_stereo or (self._width == 1.0 and self._goal == 1.0):
             return
         n_samples = samples.shape[1]
-        side, gains = self._side[:n_samples], self._gains[:n_samples]
+        side, middle, gains = self._side[:n_samples], self._middle[:n_samples], self._gains[:n_samples]
         left, right = samples
         np.subtract(left, right, out=side)
+        np.add(left, right, out=middle)
         side *= 0.5
-        left -= side  # both now hold the middle
-        right += side
+        middle *= 0.5
         self._glide(gains)
         side *= gains
-        left += side
-        right -= side
+        np.add(middle, side, out=left)
+        np.subtract(middle, side, out=right)
 
     def set_params(self, *, width: float) -> None:
         """Glide to a width in [0, 2]."""
@@ -64,7 +65,11 @@ class Width:
         np.multiply(self._ramp[: gains.size], np.copysign(self._step, distance), out=gains)
         np.clip(gains, min(distance, 0.0), max(distance, 0.0), out=gains)
         gains += np.float32(self._width)
-        self._width = self._goal if abs(distance) <= self._step * gains.size else self._width + np.copysign(self._step, distance) * gains.size
+        self._width = (
+            self._goal
+            if abs(distance) <= self._step * gains.size
+            else self._width + np.copysign(self._step, distance) * gains.size
+        )
 
 
 @hookimpl

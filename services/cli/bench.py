@@ -102,7 +102,12 @@ def _listening(endpoints: Endpoints) -> Iterator[Inbox]:
 @contextlib.contextmanager
 def _mesh(directory: Path) -> Iterator[float]:
     """Run a mesh in a directory, and yield the monotonic time, s, at which it was asked to start."""
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory), "XDG_STATE_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(directory),
+        "XDG_STATE_HOME": str(directory),
+        "XDG_CONFIG_HOME": str(directory),
+    }
     command = [sys.executable, "-m", "soundsage.services.cli"]
     begin_s = time.monotonic()
     _run([*command, "up", "--source", f"file:{DEMO}?loop=true", "--sink", "null", "--detach"], environment)
@@ -153,9 +158,15 @@ def _pss_mb(directory: Path) -> float:
 
 def _sizes(endpoints: Endpoints) -> dict[str, list[int]]:
     """Return the bytes of each frame of each kind of message on the way from capture to curve."""
-    wanted = {kind.schema.partition("/")[0] for kind in (AudioBlock, FeatureVector, EqProposal, GenrePosterior, EqCurve)}
+    wanted = {
+        kind.schema.partition("/")[0] for kind in (AudioBlock, FeatureVector, EqProposal, GenrePosterior, EqCurve)
+    }
     found: dict[str, list[int]] = {}
-    with Context() as context, Inbox(context, endpoints.tap, [""]) as events, Inbox(context, endpoints.audio, [""]) as audio:
+    with (
+        Context() as context,
+        Inbox(context, endpoints.tap, [""]) as events,
+        Inbox(context, endpoints.audio, [""]) as audio,
+    ):
         deadline_s = time.monotonic() + 5
         while wanted - found.keys():
             if time.monotonic() > deadline_s:
@@ -209,7 +220,10 @@ def _quantiles(values: list[float]) -> dict[str, float]:
 
 def _table(report: Mapping[str, Any]) -> str:
     lines = [f"{'ms':24}{'p50':>9}{'p99':>9}{'max':>9}{'n':>8}"]
-    lines += [f"{name.removesuffix('_ms'):24}" + "{p50:9.3f}{p99:9.3f}{max:9.3f}{n:8d}".format(**report[name]) for name in LATENCIES]
+    lines += [
+        f"{name.removesuffix('_ms'):24}" + "{p50:9.3f}{p99:9.3f}{max:9.3f}{n:8d}".format(**report[name])
+        for name in LATENCIES
+    ]
     ratio = report["transport_to_relay"]
     lines.append(f"(capture to curve - compute) / relay: p50 {ratio['p50']:.2f}, p99 {ratio['p99']:.2f}")
     ratio = report["render_to_relay"]
