@@ -62,14 +62,12 @@ class Width:
     def _glide(self, gains: np.ndarray) -> None:
         """Write the width of each sample, on the way to the goal at constant speed."""
         distance = self._goal - self._width
-        np.multiply(self._ramp[: gains.size], np.copysign(self._step, distance), out=gains)
+        step = np.copysign(self._step, distance)
+        np.multiply(self._ramp[: gains.size], step, out=gains)
         np.clip(gains, min(distance, 0.0), max(distance, 0.0), out=gains)
         gains += np.float32(self._width)
-        self._width = (
-            self._goal
-            if abs(distance) <= self._step * gains.size
-            else self._width + np.copysign(self._step, distance) * gains.size
-        )
+        is_there = abs(distance) <= self._step * gains.size
+        self._width = self._goal if is_there else self._width + float(step) * gains.size
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """Measure the latency and the load of a mesh, beside a bare pyzmq relay of the same hops and sizes: `soundsage bench`.
 
-The bench runs a mesh of its own, in directories of its own, on the demo excerpt into the `null` sink. It alternates the two,
-since machines are noisy: a slow minute makes both slow, and the ratio stays.
+The bench runs a mesh of its own, in directories of its own, on the demo excerpt into the `null` sink. It alternates the
+two, since machines are noisy: a slow minute makes both slow, and the ratio stays.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def bench(seconds: float, rounds: int, *, as_json: bool) -> None:
     for number in range(rounds):
         if not as_json:
             click.echo(f"round {number + 1} of {rounds}", err=True)
-        with tempfile.TemporaryDirectory(prefix="soundsage-bench-", dir="/tmp") as directory:  # noqa: S108  short, for sockets
+        with tempfile.TemporaryDirectory(prefix="soundsage-bench-", dir="/tmp") as directory:
             sizes = _mesh_round(Path(directory), seconds / rounds, measured)
             _relay_round(Path(directory), seconds / rounds, sizes, measured)
     report = _report(measured)
@@ -229,6 +229,6 @@ def _table(report: Mapping[str, Any]) -> str:
     ratio = report["render_to_relay"]
     lines.append(f"capture to render / render relay: p50 {ratio['p50']:.2f}, p99 {ratio['p99']:.2f}")
     lines.append(
-        f"lost blocks {report['lost_blocks']}, memory {report['pss_mb']} MB PSS, first block after {report['first_block_s']} s"
+        "{lost_blocks} lost blocks, {pss_mb} MB PSS, first block after {first_block_s} s".format(**report)
     )
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from soundsage.plugins.effects.width import FADE_S, Width
 
 SAMPLE_RATE = 48_000
@@ -22,7 +23,7 @@ def processed(samples: np.ndarray, width: float, cuts: list[int]) -> np.ndarray:
     """Return the samples after the effect, which gets them in blocks cut there."""
     effect = Width(SAMPLE_RATE, samples.shape[0], N_SAMPLES)
     effect.set_params(width=width)
-    blocks = [np.ascontiguousarray(block) for block in np.split(samples, cuts, axis=1)]
+    blocks = [block.copy() for block in np.split(samples, cuts, axis=1)]
     for block in blocks:
         effect.process(block)
     return np.concatenate(blocks, axis=1)
