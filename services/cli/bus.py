@@ -6,13 +6,13 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 import numpy as np
 
+from soundsage.shared.config import Config
 from soundsage.shared.errors import WireError
 from soundsage.shared.gaps import GapCounter
 from soundsage.shared.messages import Message, ServiceState
@@ -20,7 +20,7 @@ from soundsage.shared.plain import line_of, plain
 from soundsage.shared.wire import decode
 
 from .columns import columns
-from .tap import Heard, Listener, checked_topic, listening, quiet_end, running_endpoints
+from .tap import Listener, Overheard, checked_topic, listening, running_endpoints, until_enough
 
 __all__ = ["bus"]
 
@@ -35,9 +35,9 @@ def bus() -> None:
 
 @bus.command("list")
 @listening(LIST_S)
-def list_topics(duration_s: float, config_file: Path | None) -> None:
+def list_topics(duration_s: float, config: Config) -> None:
     """List topics with publisher, schema, rate and size, by listening for a while."""
-    with quiet_end(), Listener(running_endpoints(config_file), [""]) as listener:
+    with until_enough(), Listener(running_endpoints(config.mesh), [""]) as listener:
         groups = _by_topic(listener.heard(duration_s))
         rows = [
             ("topic", "publisher", "schema", "rate", "size"),
@@ -59,11 +59,11 @@ def echo(
     with_samples: bool,
     count: int | None,
     duration_s: float | None,
-    config_file: Path | None,
+    config: Config,
 ) -> None:
     """Print messages as they come."""
     form = _json_line if as_json else _text_line
-    with quiet_end(), Listener(running_endpoints(config_file), [topic]) as listener:
+    with until_enough(), Listener(running_endpoints(config.mesh), [topic]) as listener:
         for heard in itertools.islice(listener.heard(duration_s), count):
             message = _message_of(heard)
             if message is not None:
@@ -73,35 +73,35 @@ def echo(
 @bus.command()
 @click.argument("topic", callback=checked_topic)
 @listening()
-def hz(topic: str, duration_s: float | None, config_file: Path | None) -> None:
+def hz(topic: str, duration_s: float | None, config: Config) -> None:
     """Print how often messages come, each second."""
-    _report_each_second(topic, _rate_line, duration_s, config_file)
+    _report_each_second(topic, _rate_line, duration_s, config)
 
 
 @bus.command()
 @click.argument("topic", callback=checked_topic)
 @listening()
-def bw(topic: str, duration_s: float | None, config_file: Path | None) -> None:
+def bw(topic: str, duration_s: float | None, config: Config) -> None:
     """Print how many bytes come, each second."""
-    _report_each_second(topic, _bandwidth_line, duration_s, config_file)
+    _report_each_second(topic, _bandwidth_line, duration_s, config)
 
 
 @bus.command()
 @click.argument("topic", callback=checked_topic)
 @listening()
-def delay(topic: str, duration_s: float | None, config_file: Path | None) -> None:
+def delay(topic: str, duration_s: float | None, config: Config) -> None:
     """Print the age of messages and the time since the capture of the sound behind them, each second."""
-    _report_each_second(topic, _delay_line, duration_s, config_file)
+    _report_each_second(topic, _delay_line, duration_s, config)
 
 
 @bus.command()
 @listening()
-def drops(duration_s: float | None, config_file: Path | None) -> None:
+def drops(duration_s: float | None, config: Config) -> None:
     """Print gaps as they are found here, and what each service lost; then the totals."""
     found = Drops()
-    with quiet_end():
+    with until_enough():
         try:
-            with Listener(running_endpoints(config_file), [""]) as listener:
+            with Listener(running_endpoints(config.mesh), [""]) as listener:
                 for heard in listener.heard(duration_s):
                     _say(found.add(heard))
         finally:
@@ -126,7 +126,7 @@ class Drops:
     n_heard: Counter[str] = field(default_factory=Counter)
     services: dict[str, ServiceState] = field(default_factory=dict)
 
-    def add(self, heard: Heard) -> list[str]:
+    def add(self, heard: Overheard) -> list[str]:
         """Count a message and return what is new, a line each."""
         lost = self.gaps.lost[heard.topic]
         if not self.gaps.accepts(heard.topic, heard.envelope):
@@ -162,35 +162,35 @@ def _losses(state: ServiceState) -> tuple[int, int, int]:
 
 
 def _report_each_second(
-    topic: str, line: Callable[[Sequence[Heard]], str], duration_s: float | None, config_file: Path | None
+    topic: str, line: Callable[[Sequence[Overheard]], str], duration_s: float | None, config: Config
 ) -> None:
-    with quiet_end(), Listener(running_endpoints(config_file), [topic]) as listener:
+    with until_enough(), Listener(running_endpoints(config.mesh), [topic]) as listener:
         for second in listener.seconds(duration_s):
             groups = _by_topic(second)
             _say([f"{each}: {line(groups[each])}" for each in sorted(groups)] or [f"{topic}: nothing came"])
 
 
-def _by_topic(heard: Iterable[Heard]) -> dict[str, list[Heard]]:
-    groups: dict[str, list[Heard]] = defaultdict(list)
+def _by_topic(heard: Iterable[Overheard]) -> dict[str, list[Overheard]]:
+    groups: dict[str, list[Overheard]] = defaultdict(list)
     for each in heard:
         groups[each.topic].append(each)
     return groups
 
 
-def _row(topic: str, group: Sequence[Heard]) -> tuple[str, str, str, str, str]:
+def _row(topic: str, group: Sequence[Overheard]) -> tuple[str, str, str, str, str]:
     envelope = group[-1].envelope
     rate_hz = _rate_hz(group)
     size_bytes = np.mean([heard.n_bytes for heard in group])
     return topic, envelope.source, envelope.schema, f"{rate_hz:.1f} Hz" if rate_hz else "-", f"{size_bytes:.0f} B"
 
 
-def _rate_hz(group: Sequence[Heard]) -> float | None:
+def _rate_hz(group: Sequence[Overheard]) -> float | None:
     """Return the rate between the first and the last message; one message has none."""
     span_ns = group[-1].t_ns - group[0].t_ns
     return (len(group) - 1) * 1e9 / span_ns if span_ns else None
 
 
-def _rate_line(group: Sequence[Heard]) -> str:
+def _rate_line(group: Sequence[Overheard]) -> str:
     rate_hz = _rate_hz(group)
     if rate_hz is None:
         return f"{len(group)} came"
@@ -198,14 +198,14 @@ def _rate_line(group: Sequence[Heard]) -> str:
     return f"{rate_hz:.2f} Hz, apart min {apart_ms.min():.2f} max {apart_ms.max():.2f} ms, n {len(group)}"
 
 
-def _bandwidth_line(group: Sequence[Heard]) -> str:
+def _bandwidth_line(group: Sequence[Overheard]) -> str:
     sizes = np.array([heard.n_bytes for heard in group])
     rate_hz = _rate_hz(group)
     rate = f"{rate_hz * sizes.mean() / 1e3:.2f} kB/s, " if rate_hz else ""
     return f"{rate}size min {sizes.min()} mean {sizes.mean():.0f} max {sizes.max()} B, n {len(group)}"
 
 
-def _delay_line(group: Sequence[Heard]) -> str:
+def _delay_line(group: Sequence[Overheard]) -> str:
     ages_ms = [heard.envelope.age_ms(heard.t_ns) for heard in group]
     latencies_ms = [heard.envelope.latency_ms(heard.t_ns) for heard in group]
     return f"age {_percentiles(ages_ms)}, since capture {_percentiles(latencies_ms)}, n {len(group)}"
@@ -216,7 +216,7 @@ def _percentiles(values_ms: Sequence[float]) -> str:
     return f"p50 {p50:.2f} p99 {p99:.2f} max {max(values_ms):.2f} ms"
 
 
-def _message_of(heard: Heard) -> Message | None:
+def _message_of(heard: Overheard) -> Message | None:
     """Return the message, None after a word of complaint where it cannot be read."""
     try:
         return decode(heard.topic, heard.frames).message
@@ -225,17 +225,17 @@ def _message_of(heard: Heard) -> Message | None:
         return None
 
 
-def _json_line(heard: Heard, fields: dict[str, Any]) -> str:
+def _json_line(heard: Overheard, fields: dict[str, Any]) -> str:
     return msgspec.json.encode({"topic": heard.topic, **_envelope_fields(heard), **fields}).decode()
 
 
-def _envelope_fields(heard: Heard) -> dict[str, Any]:
+def _envelope_fields(heard: Overheard) -> dict[str, Any]:
     fields = msgspec.structs.asdict(heard.envelope)
     del fields["body"]
     return fields
 
 
-def _text_line(heard: Heard, fields: dict[str, Any]) -> str:
+def _text_line(heard: Overheard, fields: dict[str, Any]) -> str:
     return f"{heard.topic} #{heard.envelope.seq} {heard.envelope.age_ms(heard.t_ns):.1f} ms  {line_of(fields)}"
 
 

@@ -6,19 +6,19 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
+from soundsage.shared.config import Config
 from soundsage.shared.contracts import Monitor, MonitorRecord
 from soundsage.shared.endpoints import Endpoints
-from soundsage.shared.errors import PluginError, SoundSageError
-from soundsage.shared.plugins import Guard, installed_plugins
+from soundsage.shared.errors import PluginError
+from soundsage.shared.plugins import Guard, guarded, installed_plugins
 from soundsage.shared.transport import Context, Inbox, wait
 from soundsage.shared.wire import Received
 
-from .tap import POLL_S, QUEUE, listening, quiet_end, running_endpoints
+from .tap import POLL_S, QUEUE, listening, running_endpoints, until_enough
 
 __all__ = ["monitor"]
 
@@ -26,24 +26,21 @@ __all__ = ["monitor"]
 @click.command()
 @click.argument("name", metavar="NAME[:TARGET]")
 @listening()
-def monitor(name: str, duration_s: float | None, config_file: Path | None) -> None:
+def monitor(name: str, duration_s: float | None, config: Config) -> None:
     """Let a monitor plugin watch every event; `soundsage plugins list` names them."""
     plugin, _, target = name.partition(":")
     record = installed_plugins().find("monitors", MonitorRecord, plugin)
-    endpoints = running_endpoints(config_file)
+    endpoints = running_endpoints(config.mesh)
     guard = Guard(f"monitor {plugin}")
-    with quiet_end(), _opened(guard, record, target) as opened:
+    with until_enough(), _opened(guard, record, target) as opened:
         for received in _events(endpoints, duration_s):
             _show(guard, opened, received)
 
 
 @contextlib.contextmanager
 def _opened(guard: Guard, record: MonitorRecord, target: str) -> Iterator[Monitor]:
-    try:
-        opened = guard.call(record.open, target)
-    except PluginError as error:
-        # A target that it refuses is the user's mistake, and the plugin says so itself.
-        raise _cause_of(error, SoundSageError) from error
+    # What it says of its target is for the user and costs no strike.
+    opened = guarded(guard.what, record.open, target)
     try:
         yield opened
     finally:
@@ -65,14 +62,11 @@ def _show(guard: Guard, opened: Monitor, received: Received) -> None:
     try:
         guard.call(opened.observe, received.topic, received.message, latency_ms)
     except PluginError as error:
-        if guard.is_quarantined or _cause_of(error, BrokenPipeError) is not error:
-            raise _cause_of(error, BrokenPipeError) from error
-
-
-def _cause_of(error: Exception, cause_type: type[Exception]) -> Exception:
-    """Return what the plugin raised if it is of this type, else the error itself."""
-    raised = error.__cause__.__cause__ if error.__cause__ is not None else None
-    return raised if isinstance(raised, cause_type) else error
+        raised = error.__cause__.__cause__ if error.__cause__ is not None else None
+        if isinstance(raised, BrokenPipeError):
+            raise raised from error
+        if guard.is_quarantined:
+            raise PluginError(f"{error}; it is left out, and nothing else watches") from error
 
 
 def _events(endpoints: Endpoints, duration_s: float | None) -> Iterator[Received]:

@@ -21,14 +21,16 @@ from typing import Any, Self, TypeVar
 
 import click
 
-from soundsage.shared.config import load_config
+from soundsage.shared.config import MeshConfig
 from soundsage.shared.endpoints import Endpoints
 from soundsage.shared.errors import InputError, MeshError, WireError
 from soundsage.shared.messages import MESSAGE_TYPES, AudioBlock, StreamEnded, kind_of
 from soundsage.shared.transport import Context, Inbox, wait
 from soundsage.shared.wire import Envelope, peek
 
-__all__ = ["Heard", "Listener", "checked_topic", "listening", "quiet_end", "running_endpoints"]
+from .options import mesh_option
+
+__all__ = ["Listener", "Overheard", "checked_topic", "listening", "running_endpoints", "until_enough"]
 
 AUDIO_KINDS = frozenset({kind_of(AudioBlock), kind_of(StreamEnded)})
 KINDS = tuple(map(kind_of, MESSAGE_TYPES.values()))
@@ -39,7 +41,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Heard:
+class Overheard:
     """A message as it came.
 
     Attributes
@@ -97,20 +99,20 @@ class Listener:
             inbox.close()
         self._context.term()
 
-    def heard(self, duration_s: float | None = None) -> Iterator[Heard]:
+    def heard(self, duration_s: float | None = None) -> Iterator[Overheard]:
         """Yield messages as they come, until the time is over; without one for ever."""
         end_s = math.inf if duration_s is None else time.monotonic() + duration_s
         while (left_s := end_s - time.monotonic()) > 0:
             if wait(self._inboxes, min(left_s, POLL_S)):
                 yield from self._waiting()
 
-    def seconds(self, duration_s: float | None = None) -> Iterator[list[Heard]]:
+    def seconds(self, duration_s: float | None = None) -> Iterator[list[Overheard]]:
         """Yield what came in each second, until the time is over; without one for ever."""
         end_s = math.inf if duration_s is None else time.monotonic() + duration_s
         while (left_s := end_s - time.monotonic()) > 0:
             yield list(self.heard(min(left_s, 1.0)))
 
-    def _waiting(self) -> Iterator[Heard]:
+    def _waiting(self) -> Iterator[Overheard]:
         """Yield at most one message of each plane, so that a flood on one cannot hide the other or the time."""
         for inbox in self._inboxes:
             waiting = inbox.frames()
@@ -118,7 +120,7 @@ class Listener:
                 continue
             topic, frames = waiting
             try:
-                yield Heard(topic, peek(frames), frames, time.monotonic_ns())
+                yield Overheard(topic, peek(frames), frames, time.monotonic_ns())
             except WireError:
                 self.malformed += 1
 
@@ -147,7 +149,7 @@ def checked_topic(_context: click.Context, _parameter: click.Parameter, topic: s
     return topic.rstrip("/")
 
 
-def running_endpoints(config_file: Path | None) -> Endpoints:
+def running_endpoints(mesh: MeshConfig) -> Endpoints:
     """Return the endpoints of the mesh that runs here.
 
     Raises
@@ -155,10 +157,9 @@ def running_endpoints(config_file: Path | None) -> Endpoints:
     MeshError
         If none does.
     """
-    endpoints = load_config(config_file).mesh.endpoints
-    if not Path(endpoints.tap.removeprefix("ipc://")).exists():
+    if not Path(mesh.endpoints.tap.removeprefix("ipc://")).exists():
         raise MeshError("no mesh runs here; start one with `soundsage up`")
-    return endpoints
+    return mesh.endpoints
 
 
 def listening(default_s: float | None = None) -> Callable[[Command], Command]:
@@ -177,23 +178,16 @@ def listening(default_s: float | None = None) -> Callable[[Command], Command]:
         metavar="SECONDS",
         help=f"{default_s:g} without." if default_s else "Until Ctrl-C without.",
     )
-    add_config = click.option(
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="The mesh of this configuration.",
-    )
-    return lambda command: add_duration(add_config(command))
+    return lambda command: mesh_option(add_duration(command))
 
 
 @contextlib.contextmanager
-def quiet_end() -> Iterator[None]:
-    """Let Ctrl-C and a reader that has seen enough end a command without a word."""
+def until_enough() -> Iterator[None]:
+    """Let Ctrl-C, and a reader that has seen enough, end a command without a word."""
     try:
         yield
     except KeyboardInterrupt:
         return
     except BrokenPipeError:
-        # The interpreter flushes standard output once more at exit, and that must not fail either.
+        # What is still buffered must have somewhere to go at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -60,6 +60,6 @@ def its_options_have_defaults_and_refuse_what_they_do_not_know(subject: Subject[
 def its_effects_are_installed(subject: Subject[Chain]) -> None:
     """It names at least one effect, and all of them are installed."""
     known = {record.name for record in installed_plugins().records("effects", EffectRecord)}
-    missing = [name for name in subject.record.effects if name not in known]
-    require(subject.record.effects, "got no effect")
+    missing = [step.effect for step in subject.record.steps if step.effect not in known]
+    require(subject.record.steps, "got no effect")
     require(not missing, f"got {', '.join(missing)}, which no plugin offers")

@@ -20,7 +20,7 @@ from typing import Any, Generic, Literal, TypeVar
 import click
 
 from soundsage.shared import contracts
-from soundsage.shared.errors import PluginError
+from soundsage.shared.errors import PluginError, SoundSageError
 from soundsage.shared.hookspecs import KINDS
 from soundsage.shared.plugins import guarded
 
@@ -185,7 +185,10 @@ def _finding(each: Rule, subject: Subject[Any]) -> Finding:
         with contextlib.redirect_stdout(io.StringIO()):
             guarded("the plugin", each.check, subject)
     except PluginError as error:
-        if isinstance(error.__cause__, LeftOut):
-            return Finding(each.sentence, "left out", str(error.__cause__))
-        return Finding(each.sentence, "broken", str(error.__cause__ if isinstance(error.__cause__, Broken) else error))
+        cause = error.__cause__
+        if isinstance(cause, LeftOut):
+            return Finding(each.sentence, "left out", str(cause))
+        return Finding(each.sentence, "broken", str(cause if isinstance(cause, Broken) else error))
+    except (SoundSageError, EOFError) as error:
+        return Finding(each.sentence, "broken", f"{type(error).__name__}: {error}")
     return Finding(each.sentence, "held")

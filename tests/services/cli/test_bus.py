@@ -182,9 +182,9 @@ def test_without_a_mesh_every_command_says_so(tmp_path: Path, command: list[str]
 def test_a_reader_that_has_seen_enough_ends_echo_without_a_word(mesh: Mesh) -> None:
     """A closed pipe ends the command with exit code 0 and nothing on standard error."""
     mesh.say(meter)
-    program = "from soundsage.services.cli.bus import bus; bus()"
+    program = "from soundsage.services.cli import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", program, "echo", "meter", "--config", str(mesh.config), "--duration", "20"],
+        [sys.executable, "-c", program, "bus", "echo", "meter", "--config", str(mesh.config), "--duration", "20"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
