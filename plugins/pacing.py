@@ -38,8 +38,8 @@ class Pacer:
         Returns
         -------
         int or None
-            Monotonic clock, ns, at which the last of them was there: when we woke up for it, as for a sound card, or when
-            it was due if we came too late. None if that lies beyond the timeout, or the pacer was closed.
+            Monotonic clock, ns, at which the last of them was there: when we woke up for it, as for a sound card, or
+            when it was due if we came too late. None if that lies beyond the timeout, or the pacer was closed.
         """
         now_ns = time.monotonic_ns()
         if self._start_ns is None:

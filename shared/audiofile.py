@@ -5,8 +5,8 @@ loaded when the first file is opened, since most processes never open one.
 
 Conventions
 -----------
-Blocks are float32 of shape `(n_channels, n_samples)`, full scale 1.0, time last. All have `block_size` samples except the
-last one, which may be shorter.
+Blocks are float32 of shape `(n_channels, n_samples)`, full scale 1.0, time last. All have `block_size` samples except
+the last one, which may be shorter.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _UndecodableError(Exception):
 
 @dataclass(frozen=True)
 class _Decoding:
-    """What a file holds; each call of `chunks` decodes it from the beginning. `n_samples` is None if nothing says it."""
+    """What a file holds; `chunks` decodes it from the beginning, `n_samples` is None if nothing states it."""
 
     sample_rate: int
     n_channels: int
@@ -94,8 +94,7 @@ class AudioFile:
     def _checked(self) -> Iterator[np.ndarray]:
         try:
             for samples in self._passes():
-                if not np.isfinite(samples).all():
-                    raise _UndecodableError("it holds samples that are no finite numbers")
+                _refuse_non_finite(samples)
                 self._n_decoded += samples.shape[1]
                 yield samples
         except (_UndecodableError, OSError) as error:
@@ -109,6 +108,11 @@ class AudioFile:
         while self._loop:
             self._n_decoded = 0
             yield from self._decoding.chunks()
+
+
+def _refuse_non_finite(samples: np.ndarray) -> None:
+    if not np.isfinite(samples).all():
+        raise _UndecodableError("it holds samples that are no finite numbers")
 
 
 def open_audio(path: Path | str, block_size: int, *, loop: bool = False) -> AudioFile:

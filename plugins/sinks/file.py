@@ -1,8 +1,8 @@
 """Sink `file:PATH`: what would be heard, in a file.
 
-The extension says the format: wav (32-bit float; also without an extension), flac, ogg, opus or mp3. A writer thread of its
-own does the encoding, so that a slow disk holds nobody up. When the disk is full, what was written so far is kept if it can
-be played, and removed if it cannot.
+The extension says the format: wav (32-bit float; also without an extension), flac, ogg, opus or mp3. A writer thread
+of its own does the encoding, so that a slow disk holds nobody up. When the disk is full, what was written so far is
+kept if it can be played, and removed if it cannot.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
 from soundsage.plugins.pacing import Pacer
@@ -55,8 +57,7 @@ class FileSource:
 
 
 def _open(target: str, options: msgspec.Struct, block_size: int) -> FileSource:
-    assert isinstance(options, FileOptions)
-    return FileSource(open_audio(target, block_size, loop=options.loop))
+    return FileSource(open_audio(target, block_size, loop=cast("FileOptions", options).loop))
 
 
 def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: ARG001  a file plays into any sink

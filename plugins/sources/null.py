@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import numpy as np
@@ -51,8 +51,7 @@ class NullSource:
 
 
 def _open(target: str, options: msgspec.Struct, block_size: int) -> NullSource:  # noqa: ARG001  checked to be empty
-    assert isinstance(options, NullOptions)
-    return NullSource(options, block_size)
+    return NullSource(cast("NullOptions", options), block_size)
 
 
 def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: ARG001  silence suits any sink

@@ -8,7 +8,7 @@ Levels are RMS in dBFS, as the meters show them; the peak of a sine lies 3.01 dB
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import numpy as np
@@ -106,7 +106,7 @@ def _sweep_cycles(options: ToneOptions) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _noise(options: ToneOptions) -> Signal:
-    """Return pink noise: white noise shaped to a power of 1/f in the frequency domain, which makes it repeat seamlessly."""
+    """Return pink noise: white noise with a spectrum shaped to a power of 1/f, which makes it repeat seamlessly."""
     if options.level_db > MAX_NOISE_DB:
         raise InputError(f"level_db of noise must be at most {MAX_NOISE_DB:g}, got {options.level_db:g}")
     generator = np.random.default_rng(SEED)
@@ -148,13 +148,12 @@ class ToneSource:
 
 
 def _open(target: str, options: msgspec.Struct, block_size: int) -> ToneSource:
-    assert isinstance(options, ToneOptions)
-    return ToneSource(signal_of(target, options), options, block_size)
+    tone = cast("ToneOptions", options)
+    return ToneSource(signal_of(target, tone), tone, block_size)
 
 
 def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: ARG001  a signal suits any sink
-    assert isinstance(options, ToneOptions)
-    signal_of(target, options)
+    signal_of(target, cast("ToneOptions", options))
 
 
 @hookimpl
