@@ -44,8 +44,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a failure at run time, 2 wrong arguments or inputs."""
     try:
         code = soundsage.main(arguments, prog_name="soundsage", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        click.echo(f"soundsage: {error.format_message().rstrip('.')}{_help_of(error)}", err=True)
         code = error.exit_code
     except SoundSageError as error:
         click.echo(f"soundsage: {error}", err=True)
@@ -59,3 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _help_of(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"; see `{context.command_path} --help`" if context is not None else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ __all__ = ["KINDS", "Heard", "Percentiles", "Window", "listen"]
 
 KINDS: tuple[type[Message], ...] = (ServiceState, GenrePosterior, EqCurve, Meter, RenderMeter)
 WINDOW_S = 10.0
+STALE_S = 3.0
 
 
 class Percentiles(msgspec.Struct, frozen=True):
@@ -65,6 +66,10 @@ class Heard:
         By service.
     genre, meter, render, curve
         The newest message of each kind, None before the first.
+    said_s : dict of float
+        When each service said how it is, and when a message of each kind was sent, monotonic clock, s.
+    deaths : Counter
+        How often each process died, as far as its keeper counted.
     rendered_since_s : float or None
         When the first block had been rendered, monotonic clock, s.
     hop_compute_ms, capture_to_curve_ms, capture_to_render_ms, buffer_ms : Window
@@ -77,6 +82,8 @@ class Heard:
     meter: Meter | None = None
     render: RenderMeter | None = None
     curve: EqCurve | None = None
+    said_s: dict[str, float] = field(default_factory=dict)
+    deaths: Counter[str] = field(default_factory=Counter)
     rendered_since_s: float | None = None
     hop_compute_ms: Window = field(default_factory=Window)
     capture_to_curve_ms: Window = field(default_factory=Window)
@@ -87,6 +94,7 @@ class Heard:
         """Remember a message."""
         sent_s = received.envelope.t_publish_ns / 1e9
         message = received.message
+        self.said_s[message.service if isinstance(message, ServiceState) else kind_of(type(message))] = sent_s
         if isinstance(message, ServiceState):
             self.services[message.service] = message
         elif isinstance(message, GenrePosterior):
@@ -106,6 +114,10 @@ class Heard:
         self.capture_to_render_ms.add(render.render_latency_ms, sent_s)
         self.capture_to_curve_ms.add(render.curve_latency_ms, sent_s)
         self.buffer_ms.add([render.buffer_ms], sent_s)
+
+    def is_fresh(self, topic: str, now_s: float) -> bool:
+        """Return whether a service or a kind of message was heard a moment ago."""
+        return now_s - self.said_s.get(topic, -STALE_S) < STALE_S
 
     def setting(self, service: str, key: str) -> bool | float | str | None:
         """Return what a service says that holds; None while it said nothing."""

@@ -154,6 +154,7 @@ class Keeper:
         for name in self._watch.dead():
             self._deaths.append((now_s, name))
             self._since_ready[name] += 1
+            self.heard.deaths[name] += 1
             if name == SUPERVISORD:
                 raise MeshError(f"{SUPERVISORD} died, and nobody would restart a service; run `soundsage up` again")
             if self._since_ready[name] >= DEATHS_WITHOUT_READY:

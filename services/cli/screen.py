@@ -19,6 +19,8 @@ class LineScreen:
         """Print what is new."""
         for name, service in heard.services.items():
             self._say(name, f"{service.state}{': ' if service.text else ''}{service.text}")
+        for name, n_deaths in heard.deaths.items():
+            self._say(f"{name} died", f"restarted {n_deaths} times" if n_deaths > 1 else "restarted")
         if heard.genre is not None:
             genre = heard.genre
             self._say("genre", genre.genre or genre.state.replace("_", " "))
