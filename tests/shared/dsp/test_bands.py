@@ -7,6 +7,7 @@ import math
 
 import msgspec
 import pytest
+
 from soundsage.shared.dsp import GRAPHIC_FREQUENCIES_HZ, GRAPHIC_Q, EqBand, graphic_bands
 
 

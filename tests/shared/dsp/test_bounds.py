@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from soundsage.shared.dsp import EqBand, bound_bands, design, graphic_bands, headroom_db, limit_slew, response_db
 
 AUDIBLE_HZ = np.geomspace(20.0, 20_000.0, 20_000)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
+
 from soundsage.shared.dsp import N_SECTIONS, EqBand, analogue_response, design, design_band, response, response_db
 from soundsage.shared.dsp.bands import Kind
 from soundsage.shared.dsp.design import HIGHEST_FREQUENCY, is_stable

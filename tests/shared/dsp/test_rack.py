@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
+
 from soundsage.shared.dsp import N_SECTIONS, EqBand, design, graphic_bands
 from soundsage.shared.dsp.kernel import ACTIVE, INCOMING, N_BANKS, N_CLOCK, WAITING, process
 from soundsage.shared.dsp.rack import Rack
@@ -122,6 +123,16 @@ def test_cutting_the_stream_differently_changes_no_bit(requests: list[Request], 
     assert play_with_changes(samples, requests, cuts).tobytes() == play_with_changes(samples, requests, []).tobytes()
 
 
+@given(st.lists(st.integers(0, 5000), max_size=40))
+def test_cutting_a_stream_near_silence_changes_no_bit(cuts: list[int]) -> None:
+    """Cutting a stream near silence changes no bit, where state is small enough to be set to zero."""
+    samples = noise(1, 5000) * np.float32(1e-29)
+
+    whole = play_with_changes(samples, [(0, 1, True)], [])
+
+    assert play_with_changes(samples, [(0, 1, True)], cuts).tobytes() == whole.tobytes()
+
+
 def test_blocks_of_one_sample_equal_the_whole() -> None:
     """Blocks of one sample equal the whole, through a change and after it."""
     samples, requests = noise(1, 2500), [(100, 1, False), (700, 3, True)]
@@ -217,6 +228,19 @@ def test_of_several_changes_during_a_change_the_latest_wins() -> None:
 
     assert play(several, samples).tobytes() == play(only_last, samples).tobytes()
     assert several.settled
+
+
+def test_a_curve_does_not_remember_when_it_was_heard_before() -> None:
+    """A curve does not remember when it was heard before: it begins as in a new rack, whatever ran until then."""
+    samples = noise(1, 3000)
+    used, new = Rack(SAMPLE_RATE, 1), Rack(SAMPLE_RATE, 1)
+    for curve in (3, 1, 3, 2, 3, 0):
+        used.set_target(CURVES[curve], warm_samples=0)
+        play(used, samples)
+    for rack in (used, new):
+        rack.set_target(CURVES[3])
+
+    assert play(used, samples).tobytes() == play(new, samples).tobytes()
 
 
 def test_going_back_to_the_incoming_curve_drops_what_waited() -> None:
