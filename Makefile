@@ -11,7 +11,7 @@ IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
             $(shell $(name) -c '$(IS_SUPPORTED)' 2>/dev/null && echo $(name))))
 
-# For `make run`, `make bench` and `make check-plugins`, such as ARGS="--duration 20 --no-ui".
+# For `make run` and `make bench`, such as ARGS="--duration 20 --no-ui".
 ARGS ?=
 
 .PHONY: help run test check bench wheel clean
