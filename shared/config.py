@@ -186,7 +186,9 @@ def load_config(file: Path | None, settings: Iterable[str] = ()) -> Config:
         _apply(tables, setting)
     mistakes: list[str] = []
     config = Config(**{name: _table(name, tables.get(name, {}), mistakes) for name in Config.__struct_fields__})
-    mistakes += [_unknown("table", name, Config.__struct_fields__) for name in tables if name not in Config.__struct_fields__]
+    mistakes += [
+        _unknown("table", name, Config.__struct_fields__) for name in tables if name not in Config.__struct_fields__
+    ]
     if mistakes:
         raise ConfigError("\n".join(f"{file or 'settings'}: {mistake}" for mistake in mistakes))
     return config

@@ -24,6 +24,7 @@ from .spec import NoOptions
 
 __all__ = [
     "API",
+    "BackendRecord",
     "Chain",
     "ChainStep",
     "Decision",
@@ -35,7 +36,6 @@ __all__ = [
     "Extractor",
     "ExtractorRecord",
     "GenreModelRecord",
-    "BackendRecord",
     "InferenceSession",
     "Monitor",
     "MonitorRecord",
@@ -114,8 +114,9 @@ class Source(Protocol):
     """A stream of samples that has begun.
 
     `sample_rate` (Hz) and `n_channels` hold for its whole life. `read` waits at most `timeout_s` and returns None when
-    nothing came; it raises `EOFError` after the last block, `MediaError` when a file cannot be read on, and `DeviceError`
-    when the device is gone, after which the core closes it and opens it anew until it is back. `close` may be called at any time, also twice.
+    nothing came; it raises `EOFError` after the last block, `MediaError` when a file cannot be read on, and
+    `DeviceError` when the device is gone, after which the core closes it and opens it anew until it is back. `close`
+    may be called at any time, also twice.
     """
 
     sample_rate: int

@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-The run directory is `soundsage` in `$XDG_RUNTIME_DIR`, or `/tmp/soundsage-UID`, mode 0700, and belongs to one mesh. What
-users set is kept in `soundsage` in `$XDG_STATE_HOME`, or `~/.local/state`.
+The run directory is `soundsage` in `$XDG_RUNTIME_DIR`, or `/tmp/soundsage-UID`, mode 0700, and belongs to one mesh.
+What users set is kept in `soundsage` in `$XDG_STATE_HOME`, or `~/.local/state`.
 """
 
 from __future__ import annotations

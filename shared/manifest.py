@@ -3,8 +3,8 @@
 Conventions
 -----------
 A model is one ONNX file with one input, shape `(n, n_inputs)`, and one output, shape `(n, n_labels)`, float32. Scaling,
-softmax and limits stay outside it, so that the same file runs on any accelerator. Inputs are named: a feature by its name,
-a band of the spectrum `band:FREQUENCY`, a probability of the genre model `posterior:LABEL`.
+softmax and limits stay outside it, so that the same file runs on any accelerator. Inputs are named: a feature by its
+name, a band of the spectrum `band:FREQUENCY`, a probability of the genre model `posterior:LABEL`.
 """
 
 from __future__ import annotations

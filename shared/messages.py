@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from .dsp.bands import EqBand, N_SECTIONS
+from .dsp.bands import N_SECTIONS, EqBand
 
 __all__ = [
     "MESSAGE_TYPES",
@@ -270,7 +270,7 @@ class RenderMeter(Message, frozen=True, kw_only=True, eq=False):
     render_latency_ms : ndarray of shape (n_blocks,), float32
         For each block, from its capture until it was handed to the sink.
     curve_latency_ms, curve_compute_ms : ndarray of shape (n_curves,), float32
-        For each curve, from the capture of the block that completed its hop until it was here, and the computing therein.
+        For each curve, from the capture of the block that completed its hop until it was here, and the computing in it.
     """
 
     schema: ClassVar[str] = "render_meter/v1"
@@ -300,8 +300,8 @@ class ServiceState(Message, frozen=True, kw_only=True, eq=False):
     Attributes
     ----------
     state : str
-        `ended`: a source that has no more, or a renderer that has rendered the last of it. `failed`: it cannot go on and
-        a restart would not help.
+        `ended`: a source that has no more, or a renderer that has rendered the last of it. `failed`: it cannot go on
+        and a restart would not help.
     text : str
         One line for a person; empty when all is well.
     settings : dict
@@ -343,7 +343,9 @@ class Error(Message, frozen=True, kw_only=True, eq=False):
     text: Text
 
 
-MESSAGE_TYPES: dict[str, type[Message]] = {message_type.schema: message_type for message_type in Message.__subclasses__()}
+MESSAGE_TYPES: dict[str, type[Message]] = {
+    message_type.schema: message_type for message_type in Message.__subclasses__()
+}
 
 
 def kind_of(message_type: type[Message]) -> str:

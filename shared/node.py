@@ -20,7 +20,7 @@ from .messages import Error, Message, ServiceState, Setting, kind_of
 from .transport import AUDIO_QUEUE, EVENT_QUEUE, TAP_QUEUE, Context, EventProxy, Inbox, Publisher, Server, Waiter
 from .wire import Received
 
-__all__ = ["Node", "NoSettings"]
+__all__ = ["NoSettings", "Node"]
 
 ANNOUNCE_S = 1.0
 
@@ -38,8 +38,8 @@ class NoSettings(msgspec.Struct, frozen=True):
 class Node(Generic[Settings]):
     """Publishes, receives, answers requests and announces its state; one per process, used by one thread.
 
-    The state is announced on every change and once a second. Requests are `get`, `set {key, value}` and the `commands` of
-    the service; they are answered in `receive`, so that a service has no other loop.
+    The state is announced on every change and once a second. Requests are `get`, `set {key, value}` and the `commands`
+    of the service; they are answered in `receive`, so that a service has no other loop.
 
     Parameters
     ----------
@@ -101,7 +101,9 @@ class Node(Generic[Settings]):
         self.announce()
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         if isinstance(error, SoundSageError):
             self._fail(error)
         self._open.close()
@@ -210,7 +212,12 @@ class Node(Generic[Settings]):
         return self._commands[command](arguments)
 
     def _get(self, _arguments: dict[str, Any]) -> object:
-        return {"state": self._state[0], "text": self._state[1], "pid": os.getpid(), **msgspec.structs.asdict(self.settings)}
+        return {
+            "state": self._state[0],
+            "text": self._state[1],
+            "pid": os.getpid(),
+            **msgspec.structs.asdict(self.settings),
+        }
 
     def _set(self, arguments: dict[str, Any]) -> object:
         settings = self._kept.changed(str(arguments.get("key")), arguments.get("value"))

@@ -1,7 +1,7 @@
 """Find plugins by entry point, and call them so that none can hurt the core.
 
-One plugin that fails is reported with its name and hook, and left out; the others are not affected. Built-in plugins are
-found in the same way as all others.
+One plugin that fails is reported with its name and hook, and left out; the others are not affected. Built-in plugins
+are found in the same way as all others.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def guarded(what: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) 
         return call(*args, **kwargs)
     except (KeyboardInterrupt, EOFError, SoundSageError):
         raise
-    except BaseException as error:  # noqa: BLE001  the plugin guard: a plugin may raise anything, SystemExit included
+    except BaseException as error:
         raise PluginError(f"{what} raised {type(error).__name__}: {error}") from error
 
 

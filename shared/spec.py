@@ -41,7 +41,8 @@ class Spec:
 def parse_spec(text: str) -> Spec:
     """Return the parts of a specification.
 
-    A question mark belongs to the target unless everything behind it reads `OPTION=VALUE`, since file names have them too.
+    A question mark belongs to the target unless everything behind it reads `OPTION=VALUE`, since file names have them
+    too.
 
     Examples
     --------
@@ -71,4 +72,6 @@ def options_of(spec: Spec, options_type: type[Options]) -> Options:
     try:
         return msgspec.convert(spec.options, options_type, strict=False)
     except msgspec.ValidationError as error:
-        raise InputError(f"{spec.name} options must be those of `soundsage plugins info {spec.name}`: {error}") from error
+        raise InputError(
+            f"{spec.name} options must be those of `soundsage plugins info {spec.name}`: {error}"
+        ) from error

@@ -2,11 +2,11 @@
 
 Conventions
 -----------
-The audio plane is a bound PUB that receivers connect to, with nobody in between. The event plane is the bus: publishers
-connect to its XSUB, receivers to its XPUB, and its tap mirrors all of it. Requests go from a DEALER to a ROUTER. A topic
-is `kind/stream`; on the wire it ends in a further slash, so that `room1` is not also `room10`. A socket belongs to the
-thread that made it. Nothing here waits for a slow peer: what does not fit into its queue is dropped, and the receiver
-counts the gap.
+The audio plane is a bound PUB that receivers connect to, with nobody in between. The event plane is the bus:
+publishers connect to its XSUB, receivers to its XPUB, and its tap mirrors all of it. Requests go from a DEALER to a
+ROUTER. A topic is `kind/stream`; on the wire it ends in a further slash, so that `room1` is not also `room10`. A socket
+belongs to the thread that made it. Nothing here waits for a slow peer: what does not fit into its queue is dropped, and
+the receiver counts the gap.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class _Closing:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -150,7 +152,7 @@ class Publisher(_Closing):
         self.socket.send_multipart([f"{topic}/".encode(), *frames])
 
     def await_receivers(self, n_receivers: int, timeout_s: float) -> bool:
-        """Return whether so many subscriptions have come before the time is over; what is sent earlier is lost to them."""
+        """Return whether so many subscriptions come before the time is over; what is sent earlier is lost to them."""
         deadline_s = time.monotonic() + timeout_s
         while self._n_receivers < n_receivers:
             left_s = deadline_s - time.monotonic()
@@ -296,7 +298,7 @@ class Client(_Closing):
         self._service = service
         self._ids = itertools.count()
 
-    def call(self, command: str, timeout_s: float = 2.0, **arguments: object) -> Any:  # noqa: ANN401  whatever the service says
+    def call(self, command: str, timeout_s: float = 2.0, **arguments: object) -> Any:
         """Return the answer to a command.
 
         Raises

@@ -21,7 +21,7 @@ from msgspec import Meta
 from .errors import WireError
 from .messages import MESSAGE_TYPES, Message
 
-__all__ = ["MAX_FRAME_BYTES", "MAX_FRAMES", "Envelope", "Received", "decode", "encode", "peek"]
+__all__ = ["MAX_FRAMES", "MAX_FRAME_BYTES", "Envelope", "Received", "decode", "encode", "peek"]
 
 MAX_FRAMES = 8
 MAX_FRAME_BYTES = 4 << 20
@@ -46,7 +46,8 @@ class Envelope(msgspec.Struct, frozen=True):
     seq : int
         Counts the messages of this source and topic from 0; a jump is a loss.
     t_capture_ns, t_publish_ns : int
-        Monotonic clock of the machine, ns: when the newest sound behind this message was captured, and when it was sent.
+        Monotonic clock of the machine, ns: when the newest sound behind this message was captured, and when it was
+        sent.
     lifespan_ms : int
         The age since publication, ms, past which a receiver must drop it.
     body : msgspec.Raw
@@ -83,9 +84,7 @@ _encode_envelope = msgspec.msgpack.Encoder().encode
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 
 
-def encode(
-    message: Message, *, source: str, epoch: int, seq: int, t_capture_ns: int, t_publish_ns: int
-) -> list[bytes]:
+def encode(message: Message, *, source: str, epoch: int, seq: int, t_capture_ns: int, t_publish_ns: int) -> list[bytes]:
     """Return the frames of a message, without its topic.
 
     Raises
@@ -148,17 +147,19 @@ def decode(topic: str, frames: list[bytes]) -> Received:
     if message_type is None:
         raise WireError(f"schema must be one of {', '.join(MESSAGE_TYPES)}, got {envelope.schema!r}")
 
-    def array(_type: type, value: Any) -> np.ndarray:  # noqa: ANN401  whatever a peer put there
+    def array(_type: type, value: Any) -> np.ndarray:
         return _array_of(value, frames)
 
     try:
         message = msgspec.msgpack.decode(envelope.body, type=message_type, dec_hook=array)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"{envelope.schema} must be readable, got {bytes(envelope.body)[:16].hex()}: {error}") from error
+        raise WireError(
+            f"{envelope.schema} must be readable, got {bytes(envelope.body)[:16].hex()}: {error}"
+        ) from error
     return Received(topic, envelope, message)
 
 
-def _array_of(value: Any, frames: list[bytes]) -> np.ndarray:  # noqa: ANN401  whatever a peer put there
+def _array_of(value: Any, frames: list[bytes]) -> np.ndarray:
     """Return the array that a body's `[frame, dtype, shape]` stands for; ValueError becomes msgspec's own error."""
     index, dtype, shape = msgspec.convert(value, tuple[Count, str, list[Count]])
     if dtype not in DTYPES or len(shape) > MAX_DIMENSIONS:

@@ -18,7 +18,7 @@ from soundsage.shared.manifest import Manifest
 from soundsage.shared.messages import EqProposal, FeatureVector, GenrePosterior, GenreState
 from soundsage.shared.wire import Received
 
-__all__ = ["EqModel", "GenreModel", "Inference", "Loaded", "no_signal", "newest_per_stream"]
+__all__ = ["EqModel", "GenreModel", "Inference", "Loaded", "newest_per_stream", "no_signal"]
 
 Session = Callable[[np.ndarray], np.ndarray]
 
@@ -68,7 +68,9 @@ class _Model:
         outputs = np.asarray(self._run(scaled[np.newaxis].astype(np.float32)), dtype=np.float64)
         expected = (1, len(self.manifest.labels))
         if outputs.shape != expected or not np.isfinite(outputs).all():
-            raise ModelError(f"{self.manifest.name} on {self.backend} must answer {expected} finite numbers, got {outputs.shape}")
+            raise ModelError(
+                f"{self.manifest.name} on {self.backend} must answer {expected} finite numbers, got {outputs.shape}"
+            )
         return outputs[0]
 
 
@@ -149,7 +151,9 @@ class Inference:
             If a model answers with the wrong shape or non-finite numbers, or the features are of another set.
         """
         if vector.feature_set != self.feature_set:
-            raise ModelError(f"feature_set must be {self.feature_set}, got {vector.feature_set}; set features.extractor")
+            raise ModelError(
+                f"feature_set must be {self.feature_set}, got {vector.feature_set}; set features.extractor"
+            )
         values = np.concatenate((vector.features, vector.bands_db)).astype(np.float64)
         posterior, state = self._genre.infer(values, vector.level_db)
         gains_db = self._eq.infer(np.concatenate((values, posterior)))

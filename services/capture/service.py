@@ -51,9 +51,7 @@ def _open(config: Config) -> Source:
     return guarded(f"source {spec.name}", record.open, spec.target, options, config.capture.block_size)
 
 
-def _publish(
-    source: Source, stream: Stream, audio: Publisher, node: Node[NoSettings], stop: threading.Event
-) -> None:
+def _publish(source: Source, stream: Stream, audio: Publisher, node: Node[NoSettings], stop: threading.Event) -> None:
     node.shown.update(sample_rate=source.sample_rate, n_channels=source.n_channels)
     node.set_state("ready")
     while not stop.is_set():

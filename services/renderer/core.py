@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-Everything counts samples, nothing reads a clock: the output depends on the input and on the sample before which a curve or
-a command came, and not on how the stream was cut into blocks.
+Everything counts samples, nothing reads a clock: the output depends on the input and on the sample before which a curve
+or a command came, and not on how the stream was cut into blocks.
 """
 
 from __future__ import annotations

@@ -78,7 +78,9 @@ class Output:
 
     def _try(self) -> None:
         try:
-            self._sink = guarded(f"sink {self._record.name}", self._record.open, self._target, self._options, *self._format)
+            self._sink = guarded(
+                f"sink {self._record.name}", self._record.open, self._target, self._options, *self._format
+            )
             self.missing = ""
         except DeviceError as error:
             self._miss(error)

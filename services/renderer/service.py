@@ -1,4 +1,4 @@
-"""In: `AudioBlock`, `EqCurve`. Out: sound on the sinks, `RenderMeter`. Drops blocks older than their lifespan, counted."""
+"""In: `AudioBlock`, `EqCurve`. Out: sound on the sinks, `RenderMeter`. Drops and counts blocks past their lifespan."""
 
 from __future__ import annotations
 
@@ -174,7 +174,10 @@ def _effects(chain: str, sample_rate: int, n_channels: int, max_block: int) -> t
     if not chain:
         return ()
     steps = installed_plugins().find("effect_chains", Chain, chain).steps
-    return tuple(GuardedEffect(step.effect, _prepared(step, sample_rate, n_channels, max_block), (n_channels, max_block)) for step in steps)
+    return tuple(
+        GuardedEffect(step.effect, _prepared(step, sample_rate, n_channels, max_block), (n_channels, max_block))
+        for step in steps
+    )
 
 
 def _prepared(step: ChainStep, sample_rate: int, n_channels: int, max_block: int) -> Effect:

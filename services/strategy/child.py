@@ -1,7 +1,7 @@
 """Run one strategy plugin: contexts in by a pipe, decisions out.
 
-Started by the strategy service as `python -m soundsage.services.strategy.child NAME FILE_DESCRIPTOR`, which kills it when
-it overruns its deadline.
+Started by the strategy service as `python -m soundsage.services.strategy.child NAME FILE_DESCRIPTOR`, which kills it
+when it overruns its deadline.
 """
 
 from __future__ import annotations

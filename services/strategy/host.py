@@ -87,7 +87,9 @@ class StrategyHost:
     def _receive(self, timeout_s: float, what: str) -> Answer:
         if not self._connection.poll(timeout_s):
             self.close()
-            raise PluginError(f"strategy {self.name} must {what} within {self._deadline_s * 1e3:g} ms, took longer and was stopped")
+            raise PluginError(
+                f"strategy {self.name} must {what} within {self._deadline_s * 1e3:g} ms, took longer and was stopped"
+            )
         try:
             answer = decode_answer(self._connection.recv_bytes(MAX_BYTES))
         except (EOFError, OSError) as error:

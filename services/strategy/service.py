@@ -1,4 +1,4 @@
-"""In: `GenrePosterior`, `FeatureVector`, `EqProposal`. Out: an `EqCurve` for each posterior. Drops nothing by itself."""
+"""In: `GenrePosterior`, `FeatureVector`, `EqProposal`. Out: an `EqCurve` for each posterior. Drops nothing."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ class Deciding:
         except PluginError as error:
             self._fail(error)
 
-    def publish_curve(
-        self, received: Received, features: FeatureVector | None, proposal: EqProposal | None
-    ) -> None:
+    def publish_curve(self, received: Received, features: FeatureVector | None, proposal: EqProposal | None) -> None:
         """Publish the curve that follows from a posterior: flat while no strategy can decide."""
         posterior = received.message
         strategy, decision, compute_ms = self._decide(StrategyContext(posterior, features, proposal))
@@ -127,7 +125,9 @@ class Deciding:
         self._close(self._next)
         self._now = self._next = None
         if self._guard.is_quarantined:
-            self._node.set_state("ready", f"flat: strategy {self._wanted} is left out after {self._guard.strikes} strikes")
+            self._node.set_state(
+                "ready", f"flat: strategy {self._wanted} is left out after {self._guard.strikes} strikes"
+            )
         else:
             self._start()
 
