@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from soundsage.shared.config import Config
+from soundsage.shared.config import Config, MeshConfig
 from soundsage.shared.contracts import (
     BackendRecord,
     Chain,
@@ -23,21 +23,15 @@ from soundsage.shared.spec import options_of, parse_spec
 
 from .soundserver import sound_server
 
-__all__ = ["check", "resolve"]
+__all__ = ["allowing_feedback", "check", "resolve"]
 
 AUTO = "auto"
+FEEDBACK = "allow_feedback"
 DEMO_FILE = "soundsage-demo.wav"
 
 
-def resolve(config: Config, *, allow_feedback: bool) -> tuple[Config, str]:
-    """Return the configuration with source and sinks that are meant here, and one line when that needs saying.
-
-    Parameters
-    ----------
-    config : Config
-    allow_feedback : bool
-        Whether a microphone may be played by a loudspeaker.
-    """
+def resolve(config: Config) -> tuple[Config, str]:
+    """Return the configuration with the source and sinks that are meant here, and one line when that needs saying."""
     source, sinks = config.capture.source, config.renderer.sinks
     has_server = AUTO not in (source, *sinks) or sound_server() is not None
     said = "no sound server runs; "
@@ -50,11 +44,10 @@ def resolve(config: Config, *, allow_feedback: bool) -> tuple[Config, str]:
     if AUTO in sinks:
         sinks = tuple(("device" if has_server else "null") if sink == AUTO else sink for sink in sinks)
         said += "the sound goes nowhere (sink null)"
-    source = _absolute(source)
     resolved = msgspec.structs.replace(
         config,
         mesh=_absolute_dirs(config),
-        capture=msgspec.structs.replace(config.capture, source=_with_feedback(source) if allow_feedback else source),
+        capture=msgspec.structs.replace(config.capture, source=_absolute(source)),
         renderer=msgspec.structs.replace(config.renderer, sinks=tuple(map(_absolute, sinks))),
     )
     return resolved, "" if has_server else said
@@ -64,7 +57,7 @@ def _demo() -> Path:
     return Path(str(files(__package__).joinpath("demo", "demo.opus")))
 
 
-def _absolute_dirs(config: Config) -> msgspec.Struct:
+def _absolute_dirs(config: Config) -> MeshConfig:
     mesh = config.mesh
     return msgspec.structs.replace(
         mesh, run_dir=str(mesh.endpoints.run_dir.absolute()), state_dir=str(mesh.kept_dir.absolute())
@@ -79,8 +72,15 @@ def _absolute(text: str) -> str:
     return f"{name}{colon}{Path(path).expanduser().absolute()}"
 
 
-def _with_feedback(source: str) -> str:
-    return f"{source}{'&' if parse_spec(source).options else '?'}allow_feedback=true"
+def allowing_feedback(config: Config, plugins: Plugins) -> Config:
+    """Return the configuration with a source that may be a microphone while a loudspeaker is rendered to."""
+    source = config.capture.source
+    spec = parse_spec(source)
+    record = plugins.find("sources", SourceRecord, spec.name)
+    if FEEDBACK not in record.options.__struct_fields__:
+        return config
+    source = f"{source}{'&' if spec.options else '?'}{FEEDBACK}=true"
+    return msgspec.structs.replace(config, capture=msgspec.structs.replace(config.capture, source=source))
 
 
 def check(config: Config, plugins: Plugins) -> None:
@@ -112,4 +112,3 @@ def _check_names(config: Config, plugins: Plugins) -> None:
         plugins.find("inference_backends", BackendRecord, config.broker.backend)
     if config.renderer.chain:
         plugins.find("effect_chains", Chain, config.renderer.chain)
-

@@ -94,7 +94,7 @@ def _sound(_config: Config) -> Iterator[Finding]:
         return
     yield Finding("sound server", "fine", server)
     try:
-        import sounddevice  # noqa: PLC0415  its import starts PortAudio
+        import sounddevice
 
         names = {str(device["name"]) for device in sounddevice.query_devices()}
     except (ImportError, OSError) as error:
@@ -141,19 +141,21 @@ def _backends(_config: Config) -> Iterator[Finding]:
 
 
 def _providers(_config: Config) -> Iterator[Finding]:
-    import onnxruntime  # noqa: PLC0415  slow, and looked for above
+    import onnxruntime
 
     yield Finding("ONNX Runtime", "fine", ", ".join(onnxruntime.get_available_providers()))
 
 
 def _numba_cache(_config: Config) -> Iterator[Finding]:
-    from soundsage.shared import dsp  # noqa: PLC0415  compiles
+    from soundsage.shared import dsp
 
     cache = Path(os.environ.get("NUMBA_CACHE_DIR", Path(dsp.__file__).parent / "__pycache__"))
     if os.access(cache if cache.exists() else cache.parent, os.W_OK):
         yield Finding("compiled kernels", "fine", f"are kept in {cache}")
     else:
-        yield Finding("compiled kernels", "poor", f"{cache} cannot be written; set NUMBA_CACHE_DIR, or each start compiles anew")
+        yield Finding(
+            "compiled kernels", "poor", f"{cache} cannot be written; set NUMBA_CACHE_DIR, or each start compiles anew"
+        )
 
 
 def _limits(_config: Config) -> Iterator[Finding]:
@@ -162,7 +164,7 @@ def _limits(_config: Config) -> Iterator[Finding]:
     if soft or nice > 20 or os.geteuid() == 0:  # noqa: PLR2004  the limit is 20 - nice
         yield Finding("priority", "fine", "sound may run before other programs")
     else:
-        text = "sound runs as all other programs do; for fewer dropouts put `@audio - nice -15` into /etc/security/limits.d"
+        text = "sound waits for other programs at times; put `@audio - nice -15` into /etc/security/limits.d"
         yield Finding("priority", "poor", text)
 
 

@@ -7,7 +7,7 @@ import fcntl
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from soundsage.shared.errors import MeshError
 __all__ = ["KeeperNote", "MeshFiles"]
 
 END_WAIT_S = 4.0
+LOOK_S = 0.02
 LOCK_WAIT_S = 0.1  # `status` holds the lock for an instant when it looks whether anybody does
 SOCKETS = ("audio.sock", "events-in.sock", "events-out.sock", "tap.sock", "*-requests.sock", "supervisor*")
 
@@ -106,7 +107,9 @@ class MeshFiles:
         try:
             self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise MeshError(f"log directory {self.logs} cannot be made: {error.strerror}; set XDG_STATE_HOME") from error
+            raise MeshError(
+                f"log directory {self.logs} cannot be made: {error.strerror}; set XDG_STATE_HOME"
+            ) from error
         if not os.access(self.logs, os.W_OK | os.X_OK):
             raise MeshError(f"log directory {self.logs} cannot be written; set XDG_STATE_HOME to one that can")
 
@@ -189,15 +192,20 @@ class MeshFiles:
     def end_leftovers(self) -> int:
         """End what is left of a mesh, politely first; return how many processes that were."""
         left = self.leftovers()
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.terminate()
-        _, deaf = psutil.wait_procs(left, END_WAIT_S)
-        for process in {*deaf, *self.leftovers()}:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(deaf, END_WAIT_S)
+        _signal(left, psutil.Process.terminate)
+        if not self._await_end():
+            _signal(self.leftovers(), psutil.Process.kill)
+            self._await_end()
         return len(left)
+
+    def _await_end(self) -> bool:
+        """Return whether nothing is left before the time is over; what only waits to be reaped is nothing."""
+        deadline_s = time.monotonic() + END_WAIT_S
+        while self.leftovers():
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(LOOK_S)
+        return True
 
     def clear(self) -> None:
         """Remove the files that belong to a running mesh."""
@@ -210,3 +218,9 @@ class MeshFiles:
         """Remove the logs of the mesh before."""
         for log in self.logs.glob("*.log*"):
             log.unlink(missing_ok=True)
+
+
+def _signal(processes: list[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            send(process)

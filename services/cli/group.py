@@ -1,4 +1,4 @@
-"""Load a command when it is asked for, so that `soundsage status` does not wait for what only `soundsage bench` needs."""
+"""Load a command when it is asked for: `soundsage status` does not wait for what only `soundsage bench` needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LazyGroup(click.Group):
         `module:attribute` of each command, the module relative to this package.
     """
 
-    def __init__(self, *arguments: Any, commands_in: dict[str, str], **options: Any) -> None:  # noqa: ANN401  as click has it
+    def __init__(self, *arguments: Any, commands_in: dict[str, str], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._commands_in = commands_in
 
@@ -51,5 +51,7 @@ def _plugin_commands() -> dict[str, click.Command]:
         except PluginError as error:
             click.echo(f"soundsage: left out {error}", err=True)
             continue
-        found.update({command.name: command for command in commands if isinstance(command, click.Command) and command.name})
+        found.update(
+            {command.name: command for command in commands if isinstance(command, click.Command) and command.name}
+        )
     return found

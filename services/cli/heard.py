@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -73,8 +74,8 @@ class Heard:
     rendered_since_s : float or None
         When the first block had been rendered, monotonic clock, s.
     hop_compute_ms, capture_to_curve_ms, capture_to_render_ms, buffer_ms : Window
-        The four latencies: computing a hop, from capture to the curve at the renderer and to the rendered block, and the
-        sound that waits in the sink.
+        The four latencies: computing a hop, from capture to the curve at the renderer and to the rendered block, and
+        the sound that waits in the sink.
     """
 
     services: dict[str, ServiceState] = field(default_factory=dict)
@@ -125,6 +126,6 @@ class Heard:
         return state.settings.get(key) if state else None
 
 
-def listen(context: Context, endpoints: Endpoints) -> Inbox:
+def listen(context: Context[Any], endpoints: Endpoints) -> Inbox:
     """Return an inbox of everything that `Heard` takes."""
     return Inbox(context, endpoints.events_out, [kind_of(kind) for kind in KINDS])

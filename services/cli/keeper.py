@@ -123,7 +123,9 @@ class Keeper:
             if ended_s is None and self._state_of(SOURCE) == "ended":
                 ended_s = time.monotonic()
             if ended_s is not None and time.monotonic() > ended_s + END_WAIT_S:
-                raise MeshError(f"{SINK} did not finish within {END_WAIT_S:g} s of the source's end; see `soundsage logs {SINK}`")
+                raise MeshError(
+                    f"{SINK} did not finish within {END_WAIT_S:g} s of the source's end; see `soundsage logs {SINK}`"
+                )
 
     def _is_over(self, duration_s: float | None) -> bool:
         since_s = self.heard.rendered_since_s

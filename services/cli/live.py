@@ -42,7 +42,9 @@ class LiveScreen:
         self._live.start()
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         self._live.stop()
 
     def show(self, heard: Heard) -> None:

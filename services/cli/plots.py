@@ -22,7 +22,18 @@ FROM_LEFT = " ▏▎▍▌▋▊▉█"
 EIGHTHS = 8
 LOWEST_HZ, HIGHEST_HZ = 20.0, 20_000.0
 SAMPLE_RATE = 48_000
-TICKS = {31.5: "31", 63: "63", 125: "125", 250: "250", 500: "500", 1e3: "1k", 2e3: "2k", 4e3: "4k", 8e3: "8k", 16e3: "16k"}
+TICKS = {
+    31.5: "31",
+    63: "63",
+    125: "125",
+    250: "250",
+    500: "500",
+    1e3: "1k",
+    2e3: "2k",
+    4e3: "4k",
+    8e3: "8k",
+    16e3: "16k",
+}
 STEP_DB = 6.0
 
 
@@ -84,7 +95,9 @@ def frequency_axis(width: int) -> Text:
     line = [" "] * (width + 4)
     free = 0
     for frequency_hz, label in TICKS.items():
-        place = 4 + round(np.log(frequency_hz / LOWEST_HZ) / np.log(HIGHEST_HZ / LOWEST_HZ) * (width - 1)) - len(label) // 2
+        place = (
+            4 + round(np.log(frequency_hz / LOWEST_HZ) / np.log(HIGHEST_HZ / LOWEST_HZ) * (width - 1)) - len(label) // 2
+        )
         if place >= free and place + len(label) <= len(line):
             line[place : place + len(label)] = label
             free = place + len(label) + 1

@@ -1,4 +1,4 @@
-"""Change what the services keep for the user, while they run or before: `soundsage strategy`, `bypass`, `gain`, `config`."""
+"""Change what the services keep for the user, while they run or before: `strategy`, `bypass`, `gain`; `config`."""
 
 from __future__ import annotations
 

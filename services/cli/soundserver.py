@@ -10,7 +10,7 @@ ANSWER_WAIT_S = 2.0
 def sound_server() -> str | None:
     """Return the name of the PulseAudio or PipeWire server that answers, None if none does."""
     try:
-        import pulsectl  # noqa: PLC0415  its import fails where the library of the sound server is missing
+        import pulsectl
     except (ImportError, OSError):
         return None
     try:

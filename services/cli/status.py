@@ -64,7 +64,8 @@ class Status(msgspec.Struct, frozen=True):
         State, genre, confidence and posterior by label; None when no posterior was heard.
     strategy : str or None
     latency_ms : dict
-        p50, p99 and n of `capture_to_curve`, `capture_to_render`, `hop_compute` and `buffer`, None where nothing was heard.
+        p50, p99 and n of `capture_to_curve`, `capture_to_render`, `hop_compute` and `buffer`; None where nothing was
+        heard.
     """
 
     state: str
@@ -85,7 +86,9 @@ class Status(msgspec.Struct, frozen=True):
 @click.command()
 @json_option
 @mesh_option
-@click.option("--svg", metavar="FILE", type=click.Path(path_type=Path), help="write the view that `up` shows as a picture")
+@click.option(
+    "--svg", metavar="FILE", type=click.Path(path_type=Path), help="write the view that `up` shows as a picture"
+)
 def status(*, config: Config, as_json: bool, svg: Path | None) -> None:
     """Say how the mesh is, after listening to it for a second.
 
@@ -202,7 +205,7 @@ def _percentiles(window: Window) -> dict[str, Any] | None:
 
 
 def _write_svg(file: Path, found: Status, heard: Heard) -> None:
-    from .live import write_svg  # noqa: PLC0415  rich is loaded only for those who look
+    from .live import write_svg
 
     if found.state == "stopped":
         raise MeshError("no mesh runs, so there is nothing to draw; `soundsage up` starts one")

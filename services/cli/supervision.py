@@ -2,9 +2,9 @@
 
 Decisions
 ---------
-A process that lived for a second is restarted at once when it dies; one that did not waits 1, 2 and 3 s and is given up,
-so that a mesh whose keeper is gone does not spin. supervisord turns its loop once a second, or when it is asked anything:
-whoever waits for it asks.
+A process that lived for a second is restarted at once when it dies; one that did not waits 1, 2 and 3 s and is given
+up, so that a mesh whose keeper is gone does not spin. supervisord turns its loop once a second, or when it is asked
+anything: whoever waits for it asks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import getpass
 import http.client
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -60,7 +61,7 @@ class ProcessInfo(msgspec.Struct, frozen=True):
 
 def supervisor_config(units: Sequence[Unit], files: MeshFiles) -> str:
     """Return the configuration that makes supervisord run the units."""
-    shared = {
+    shared: dict[str, dict[str, object]] = {
         "unix_http_server": {"file": files.supervisor_socket, "chmod": "0700"},
         "supervisord": {
             "logfile": files.log("supervisord"),
@@ -74,7 +75,9 @@ def supervisor_config(units: Sequence[Unit], files: MeshFiles) -> str:
             "minprocs": 64,
             **({"user": getpass.getuser()} if os.getuid() == 0 else {}),
         },
-        "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
     }
     programs = {f"program:{unit.name}": _program(unit, files) for unit in units}
     return "\n".join(_section(name, values) for name, values in {**shared, **programs}.items())
@@ -109,7 +112,10 @@ def _section(name: str, values: dict[str, object]) -> str:
 
 def _may_have_niceness(nice: int) -> bool:
     """Return whether `nice` has nothing to complain about."""
-    tried = subprocess.run(["nice", "-n", str(nice), "true"], capture_output=True, check=False)
+    command = shutil.which("nice")
+    if command is None:
+        return False
+    tried = subprocess.run([command, "-n", str(nice), "true"], capture_output=True, check=False)
     return tried.returncode == 0 and not tried.stderr
 
 
@@ -131,7 +137,7 @@ class _Transport(xmlrpc.client.Transport):
         super().__init__()
         self._file = file
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ANN401, ARG002  as the parent has it
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002  as the parent has it
         return _Connection(self._file)
 
 
@@ -146,11 +152,13 @@ class Supervisord:
     def __init__(self, files: MeshFiles) -> None:
         self._proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(files.supervisor_socket)))
 
-    def _ask(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  whatever supervisord says
+    def _ask(self, method: str, *arguments: object) -> Any:
         try:
             return getattr(self._proxy.supervisor, method)(*arguments)
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
-            raise MeshError(f"supervisord does not answer: {error or type(error).__name__}; see `soundsage doctor`") from error
+            raise MeshError(
+                f"supervisord does not answer: {error or type(error).__name__}; see `soundsage doctor`"
+            ) from error
 
     @property
     def answers(self) -> bool:
@@ -204,7 +212,9 @@ class Supervisord:
 
 
 @contextlib.contextmanager
-def start_supervisord(units: Sequence[Unit], files: MeshFiles, is_cancelled: Callable[[], bool]) -> Iterator[Supervisord]:
+def start_supervisord(
+    units: Sequence[Unit], files: MeshFiles, is_cancelled: Callable[[], bool]
+) -> Iterator[Supervisord]:
     """Start supervisord, none of its processes running yet; at the end all of them are stopped.
 
     Raises

@@ -18,7 +18,7 @@ import msgspec
 from soundsage.shared.config import Config, load_config
 from soundsage.shared.plugins import installed_plugins
 
-from .choice import check, resolve
+from .choice import allowing_feedback, check, resolve
 from .configtext import config_text
 from .files import KeeperNote, MeshFiles
 from .keeper import Keeper, Screen
@@ -60,13 +60,15 @@ class Wishes:
 @click.option("--detach", is_flag=True, help="return when it runs; `soundsage down` stops it")
 @click.option("--no-ui", is_flag=True, help="print a line at each change instead of the live view")
 @click.option("--allow-feedback", is_flag=True, help="allow a microphone to be played by a loudspeaker")
-@click.option("--units", "units_file", type=click.Path(path_type=Path), hidden=True, help="another description of processes")
+@click.option(
+    "--units", "units_file", type=click.Path(path_type=Path), hidden=True, help="another description of processes"
+)
 @click.option("--ready-fd", type=int, hidden=True, help="file descriptor to close when it runs")
 def up(*, detach: bool, **wishes: object) -> None:
     """Start everything, and stop it on Ctrl-C.
 
-    Without --source it is `system` where a sound server runs, otherwise the demo excerpt. Exits with 0 when it was stopped,
-    when its time is over or its source has ended, with 2 for wrong arguments and 1 when something failed.
+    Without --source it is `system` where a sound server runs, otherwise the demo excerpt. Exits with 0 when it was
+    stopped, when its time is over or its source has ended, with 2 for wrong arguments and 1 when something failed.
     """
     if detach:
         sys.exit(_detach())
@@ -80,7 +82,9 @@ def _keep_mesh(wishes: Wishes) -> None:
     files = MeshFiles.of(config.mesh)
     files.make()
     with files.kept(KeeperNote(os.getpid())):
-        config, said = resolve(config, allow_feedback=wishes.allow_feedback)
+        config, said = resolve(config)
+        if wishes.allow_feedback:
+            config = allowing_feedback(config, installed_plugins())
         check(config, installed_plugins())
         _prepare(config, files, wishes)
         if said:
@@ -123,7 +127,7 @@ def _screen(config: Config, wishes: Wishes) -> Iterator[Screen]:
     if wishes.no_ui or not sys.stdout.isatty():
         yield LineScreen()
         return
-    from .live import LiveScreen  # noqa: PLC0415  rich is loaded only for those who look
+    from .live import LiveScreen
 
     with LiveScreen(config.capture.source, config.renderer.sinks) as screen:
         yield screen

@@ -86,9 +86,7 @@ def _short(text: str, width: int) -> str:
 def _panel(content: RenderableType, title: str | Text, subtitle: str = "", style: str = "dim") -> Panel:
     # Not as markup: plugins may say what they like.
     below = Text(subtitle, style) if subtitle else None
-    return Panel(
-        content, title=title, subtitle=below, title_align="left", subtitle_align="left", border_style=FRAME
-    )
+    return Panel(content, title=title, subtitle=below, title_align="left", subtitle_align="left", border_style=FRAME)
 
 
 def _genre(view: View, width: int, height: int) -> Panel:
@@ -156,7 +154,7 @@ def _latencies(view: View) -> Panel:
 
 def _percentiles(window: Window) -> tuple[str, str]:
     percentiles = window.percentiles
-    return (f"{percentiles.p50:.2f}", f"{percentiles.p99:.2f}") if percentiles is not None else ("–", "–")
+    return (f"{percentiles.p50:.2f}", f"{percentiles.p99:.2f}") if percentiles is not None else ("-", "-")
 
 
 def _services(view: View) -> Panel:
@@ -168,7 +166,7 @@ def _services(view: View) -> Panel:
         state = _state(view, name, service)
         states.append("● ", STATE_STYLES.get(state, "red"))
         states.append(name if state == "ready" else f"{name} {state}")
-        states.append(f" ×{heard.deaths[name]}  " if heard.deaths[name] else "  ", "yellow")
+        states.append(f" +{heard.deaths[name]}  " if heard.deaths[name] else "  ", "yellow")
         if service is not None and service.text:
             trouble = f"{name}: {service.text}"
     return _panel(Group(states, _counts(view)), "services", trouble, "yellow")
