@@ -1,0 +1,1 @@
+"""The models that come with SoundSage, each with its manifest and its card."""

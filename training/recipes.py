@@ -1,0 +1,149 @@
+"""From a folder of labelled excerpts to a model in a folder: what the commands run.
+
+Each recipe cross-validates on the feature table, trains on all of it, and writes model, manifest and card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soundsage.shared.features import FEATURE_NAMES, FEATURE_SET
+from soundsage.shared.manifest import Manifest
+
+from .calibrate import gate_of, precision_of, temperature_of
+from .card import data_of, genre_card
+from .data import GENRES
+from .evaluate import (
+    N_FOLDS,
+    HeldOut,
+    figures_of,
+    held_out,
+    leaking_accuracy,
+    permuted_recall,
+    recall_of_genres,
+    source_disjoint,
+    track_log_posterior,
+)
+from .export import ONNX_NAME, write_model
+from .genre import GenreFit, fit_genre
+from .network import n_parameters
+from .split import artists_of, checksum_of
+from .table import FeatureTable
+
+__all__ = ["train_genre"]
+
+_LICENCE = "Apache-2.0"
+_NO_SHA256 = "0" * 64
+
+Say = Callable[[str], None]
+
+
+def train_genre(
+    table: FeatureTable, folder: Path, seed: int, n_epochs: int | None, licences: str, say: Say
+) -> Manifest:
+    """Write a genre model of a table, and return its manifest.
+
+    Parameters
+    ----------
+    table : FeatureTable
+    folder : Path
+        Where the model goes.
+    seed : int
+    n_epochs : int or None
+        Found by validation unless given.
+    licences : str
+        What was kept, for the manifest.
+    say : callable
+        Is told how far it is.
+    """
+    answers = held_out(
+        table,
+        artists_of(table.tracks),
+        seed,
+        n_epochs=n_epochs,
+        progress=lambda done: say(f"fold {done} of {N_FOLDS} done"),
+    )
+    stop = int(np.median(answers.n_epochs))
+    say(f"training on all {len(table.tracks)} tracks for {stop} epochs")
+    fit = fit_genre(table, np.arange(len(table.tracks)), seed, n_epochs=stop)
+    manifest = _genre_manifest(table, fit, answers)
+    say("checking the protocol")
+    metrics = _genre_metrics(table, answers, manifest, fit, seed)
+    data = data_of(
+        table.tracks,
+        table_sha256=table.sha256,
+        split_sha256=checksum_of(table.tracks, answers.folds),
+        licences_kept=licences,
+        seed=seed,
+    )
+    manifest = _with(manifest, data=data, metrics=metrics)
+    return write_model(folder, manifest, fit.layers, genre_card(data, metrics))
+
+
+def _genre_manifest(table: FeatureTable, fit: GenreFit, answers: HeldOut) -> Manifest:
+    temperature = temperature_of(answers.logits, table.label_of_row)
+    precision = precision_of(fit.scaled(table.features))
+    return Manifest(
+        name="soundsage-genre",
+        version=version("soundsage"),
+        task="genre",
+        onnx=ONNX_NAME,
+        sha256=_NO_SHA256,
+        feature_set=FEATURE_SET,
+        inputs=tuple(FEATURE_NAMES[index] for index in fit.selected),
+        mean=tuple(fit.mean.tolist()),
+        scale=tuple(fit.scale.tolist()),
+        labels=GENRES,
+        temperature=temperature,
+        gate=gate_of(answers.logits, table.label_of_row, temperature, answers.distances, precision),
+        licence=_LICENCE,
+    )
+
+
+def _genre_metrics(
+    table: FeatureTable, answers: HeldOut, manifest: Manifest, fit: GenreFit, seed: int
+) -> dict[str, Any]:
+    artists = artists_of(table.tracks)
+    artist_of_row = [artists[track] for track in table.track_of_row]
+    tracks = track_log_posterior(table, answers.log_posterior)
+    counts = np.bincount(table.label_of_track, minlength=len(GENRES))
+    return {
+        "protocol": f"{N_FOLDS}-fold cross-validation, artists disjoint, intervals by bootstrap over artists",
+        "n_inputs": len(fit.selected),
+        "n_parameters": n_parameters(fit.layers),
+        "n_folds": N_FOLDS,
+        "n_epochs": fit.n_epochs,
+        "n_epochs_of_folds": list(answers.n_epochs),
+        "tracks": figures_of(tracks, table.label_of_track, artists),
+        "windows": figures_of(answers.log_posterior, table.label_of_row, artist_of_row),
+        "genres": recall_of_genres(tracks, table.label_of_track, artists),
+        "majority_genre": GENRES[int(counts.argmax())],
+        "majority_accuracy": round(float(counts.max() / counts.sum()), 3),
+        "permuted_mean_recall": permuted_recall(table, seed),
+        "source_disjoint": source_disjoint(table, seed, fit.n_epochs),
+        "leaking": leaking_accuracy(table, seed, fit.n_epochs),
+        **_gate_metrics(table, answers, manifest),
+    }
+
+
+def _gate_metrics(table: FeatureTable, answers: HeldOut, manifest: Manifest) -> dict[str, float]:
+    """Return what the gate does to held-out windows of music."""
+    gate = manifest.gate
+    if gate is None:
+        raise ValueError("manifest must have a gate, got none")
+    is_refused = answers.distances > gate.not_music_above
+    is_unsure = ~is_refused & (np.exp(answers.log_posterior).max(axis=1) < gate.uncertain_below)
+    is_right = answers.log_posterior.argmax(axis=1) == table.label_of_row
+    shares = {"refused": is_refused, "uncertain": is_unsure, "sure_accuracy": is_right[~is_refused & ~is_unsure]}
+    return {name: round(float(share.mean()), 3) for name, share in shares.items()}
+
+
+def _with(manifest: Manifest, **changes: Mapping[str, Any]) -> Manifest:
+    import msgspec
+
+    return msgspec.structs.replace(manifest, **changes)
