@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import subprocess
@@ -11,7 +12,10 @@ import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import pytest
+
+from soundsage.services.cli import soundsage
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("plugins", "services", "shared", "training")
@@ -115,6 +119,26 @@ def code_blocks():
         return [textwrap.dedent(block) for _, block in found]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def parse():
+    """Return what has the command line read arguments as if it were to run them.
+
+    It raises `ClickException` if a command or an option does not exist.
+    """
+
+    def read(arguments: list[str]) -> None:
+        command: click.Command = soundsage
+        while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+            name, *arguments = arguments
+            command, group = command.get_command(click.Context(command), name), command
+            if command is None:
+                raise click.UsageError(f"{group.name} has no command {name}")
+        with contextlib.suppress(click.exceptions.Exit):  # as `--help` and `--version` end
+            command.make_context(command.name, arguments)
+
+    return read
 
 
 @pytest.fixture
