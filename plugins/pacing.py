@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 __all__ = ["Pacer"]
 
@@ -19,10 +20,13 @@ class Pacer:
     ----------
     sample_rate : int
         Hz.
+    clock : callable
+        Returns ns; that of the machine which never jumps.
     """
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._sample_rate = sample_rate
+        self._clock = clock
         self._start_ns: int | None = None
         self._n_samples = 0
         self._closed = threading.Event()
@@ -41,7 +45,7 @@ class Pacer:
             Monotonic clock, ns, at which the last of them was there: when we woke up for it, as for a sound card, or
             when it was due if we came too late. None if that lies beyond the timeout, or the pacer was closed.
         """
-        now_ns = time.monotonic_ns()
+        now_ns = self._clock()
         if self._start_ns is None:
             self._start_ns = now_ns
         due_ns = self._start_ns + (self._n_samples + n_samples) * NS_PER_S // self._sample_rate
@@ -49,7 +53,7 @@ class Pacer:
             wait_s = (due_ns - now_ns) / NS_PER_S
             if self._closed.wait(min(wait_s, timeout_s)) or wait_s > timeout_s:
                 return None
-            due_ns = max(due_ns, time.monotonic_ns())
+            due_ns = max(due_ns, self._clock())
         elif now_ns - due_ns > LONGEST_STALL_NS:
             self._start_ns += now_ns - due_ns
             due_ns = now_ns

@@ -164,13 +164,11 @@ def _decoding_of(path: Path, file: BinaryIO) -> _Decoding:
     for decode in (_with_sndfile, _with_ffmpeg):
         try:
             decoding = decode(file)
-            has_samples = next(decoding.chunks(), None) is not None
+            if next(decoding.chunks(), None) is not None:
+                return _refuse_odd(path, decoding)
+            faults.append("it holds no sound")
         except (_UndecodableError, OSError) as error:
             faults.append(str(error).strip().rstrip(":.") or "unknown format")
-            continue
-        if not has_samples:
-            raise InputError(f"audio file {path} has no sound in it; name another one")
-        return _refuse_odd(path, decoding)
     raise InputError(f"audio file {path} cannot be decoded: {faults[-1]}; name a sound file that is intact")
 
 
@@ -188,6 +186,12 @@ def _with_sndfile(file: BinaryIO) -> _Decoding:
     """Read with libsndfile, from the descriptor: it then goes by the content and not by the extension."""
     import soundfile
 
+    class Stream(soundfile.SoundFile):  # type: ignore[misc]  # it comes without types
+        """A file that soundfile may not seek in: it would after every read, at which MP3 and Opus lose their state."""
+
+        def seekable(self) -> bool:
+            return False
+
     def chunks() -> Iterator[np.ndarray]:
         try:
             sound.seek(0)
@@ -198,7 +202,7 @@ def _with_sndfile(file: BinaryIO) -> _Decoding:
 
     file.seek(0)
     try:
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        sound = Stream(file.fileno(), closefd=False)
     except soundfile.SoundFileError as error:
         raise _UndecodableError(str(error)) from error
     n_samples = int(sound.frames) if sound.frames < UNSTATED_SAMPLES else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import msgspec
+import numpy as np
 
 from soundsage.plugins.pacing import Pacer
 from soundsage.shared.audiofile import AudioFile, open_audio
@@ -36,7 +37,7 @@ class FileSource:
         self._audio = audio
         self._blocks = iter(audio)
         self._pacer = Pacer(audio.sample_rate)
-        self._next = next(self._blocks, None)
+        self._next: np.ndarray | None = None
 
     def read(self, timeout_s: float) -> SourceBlock | None:
         """Return the next block when it is due; the one after it is decoded while it is on its way."""

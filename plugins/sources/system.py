@@ -16,7 +16,7 @@ import msgspec
 from soundsage.plugins.capture import DeviceSource
 from soundsage.plugins.portaudio import find
 from soundsage.plugins.pulse import OWN_SINK, nodes
-from soundsage.shared.contracts import SourceBlock, SourceRecord
+from soundsage.shared.contracts import DeviceInfo, SourceBlock, SourceRecord
 from soundsage.shared.errors import DeviceError, InputError
 from soundsage.shared.hookspecs import hookimpl
 from soundsage.shared.spec import parse_spec
@@ -125,6 +125,14 @@ def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: AR
         raise InputError(f"sink must not be {OWN_SINK}, which is captured; use --sink device")
 
 
+def _devices() -> list[DeviceInfo]:
+    server = nodes()
+    former = server.sinks.get(server.default_sink or "") if server else None
+    if former is None:
+        return []
+    return [DeviceInfo("system", f"what plays on {former.description}", former.n_channels, former.sample_rate)]
+
+
 @hookimpl
 def soundsage_sources() -> list[SourceRecord]:
     """Return this source."""
@@ -134,5 +142,6 @@ def soundsage_sources() -> list[SourceRecord]:
             summary="everything that plays on this computer (Linux with PulseAudio or PipeWire)",
             open=_open,
             check=_check,
+            devices=_devices,
         )
     ]
