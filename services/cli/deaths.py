@@ -13,7 +13,7 @@ from typing import Self
 from soundsage.shared.errors import MeshError
 
 from .files import MeshFiles
-from .supervision import Supervisord
+from .supervisord import Supervisord
 
 __all__ = ["DeathWatch"]
 

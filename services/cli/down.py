@@ -14,7 +14,7 @@ from soundsage.shared.errors import MeshError
 
 from .files import MeshFiles
 from .options import mesh_option
-from .supervision import Supervisord
+from .supervisord import Supervisord
 from .units import load_units
 
 __all__ = ["down"]

@@ -95,6 +95,14 @@ class MeshFiles:
         """Return the log of one process."""
         return self.logs / f"{name}.log"
 
+    def last_line(self, name: str) -> str:
+        """Return the last line that a process logged."""
+        try:
+            lines = self.log(name).read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            lines = []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it logged nothing")
+
     def make(self) -> None:
         """Make the directories.
 

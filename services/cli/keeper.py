@@ -14,12 +14,12 @@ from typing import Protocol
 from soundsage.shared.config import Config
 from soundsage.shared.errors import MeshError
 from soundsage.shared.messages import ServiceState
-from soundsage.shared.transport import Context, wait
+from soundsage.shared.transport import Context
 
 from .deaths import DeathWatch
 from .files import MeshFiles
 from .heard import Heard, listen
-from .supervision import last_line, start_supervisord
+from .supervision import start_supervisord
 from .units import Unit
 
 __all__ = ["Keeper", "Screen"]
@@ -137,7 +137,7 @@ class Keeper:
         return state.state if state else None
 
     def _turn(self, screen: Screen) -> None:
-        wait([self._inbox], LOOK_S)
+        self._stop.wait(LOOK_S)  # not for the next message: who wakes for each takes time from those who make them
         while (received := self._inbox.next()) is not None:
             self.heard.take(received)
             if isinstance(received.message, ServiceState):
@@ -170,4 +170,4 @@ class Keeper:
             raise self._gave_up(name, "keeps dying as soon as it starts")
 
     def _gave_up(self, name: str, what: str) -> MeshError:
-        return MeshError(f"{name} {what}: {last_line(self._files, name)}; see `soundsage logs {name}`")
+        return MeshError(f"{name} {what}: {self._files.last_line(name)}; see `soundsage logs {name}`")

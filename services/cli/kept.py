@@ -13,7 +13,7 @@ from soundsage.shared.kept import Kept
 from soundsage.shared.transport import Client, Context
 
 from .files import MeshFiles
-from .supervision import Supervisord
+from .supervisord import Supervisord
 
 __all__ = ["keep", "set_or_keep"]
 

@@ -19,7 +19,7 @@ from soundsage.shared.transport import Context, wait
 from .files import KeeperNote, MeshFiles
 from .heard import Heard, Window, listen
 from .options import json_option, mesh_option
-from .supervision import ProcessInfo, Supervisord
+from .supervisord import ProcessInfo, Supervisord
 from .units import load_units
 
 __all__ = ["ServiceStatus", "Status", "look", "status"]
@@ -111,7 +111,8 @@ def look(config: Config, files: MeshFiles, listen_s: float = LISTEN_S) -> tuple[
     if keeper is None and not processes and not files.leftovers():
         return Status("stopped"), Heard()
     heard = _listen(config, listen_s)
-    services = _services(processes, heard, _restarts(files))
+    heard.deaths = _restarts(files)
+    services = _services(processes, heard)
     is_ready = bool(services) and all(service.state in UP for service in services)
     state = "unattended" if keeper is None else "running" if is_ready else "starting"
     return _status(state, services, heard, files.note()), heard
@@ -145,14 +146,15 @@ def _restarts(files: MeshFiles) -> Counter[str]:
     return Counter({name: n_spawned - 1 for name, n_spawned in spawned.items()})
 
 
-def _services(processes: list[ProcessInfo], heard: Heard, restarts: Counter[str]) -> list[ServiceStatus]:
+def _services(processes: list[ProcessInfo], heard: Heard) -> list[ServiceStatus]:
     order = {unit.name: place for place, unit in enumerate(load_units())}
     by_name = {process.name: process for process in processes}
     names = sorted({*by_name, *heard.services}, key=lambda name: (order.get(name, len(order)), name))
-    return [_service(name, by_name.get(name), heard, restarts[name]) for name in names]
+    return [_service(name, by_name.get(name), heard) for name in names]
 
 
-def _service(name: str, process: ProcessInfo | None, heard: Heard, restarts: int) -> ServiceStatus:
+def _service(name: str, process: ProcessInfo | None, heard: Heard) -> ServiceStatus:
+    restarts = heard.deaths[name]
     said = heard.services.get(name)
     pid = process.pid if process is not None else 0
     if said is not None and pid in (0, said.pid):

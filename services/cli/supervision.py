@@ -1,62 +1,34 @@
-"""Have the processes of a mesh run by supervisord: write its configuration, start it, ask it.
+"""Have the processes of a mesh run by supervisord: write its configuration, start it, stop all of it.
 
-Decisions
----------
+Decision
+--------
 A process that lived for a second is restarted at once when it dies; one that did not waits 1, 2 and 3 s and is given
-up, so that a mesh whose keeper is gone does not spin. supervisord turns its loop once a second, or when it is asked
-anything: whoever waits for it asks.
+up, so that a mesh whose keeper is gone does not spin.
 """
 
 from __future__ import annotations
 
 import contextlib
 import getpass
-import http.client
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import xmlrpc.client
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
-from typing import Any
-
-import msgspec
+from collections.abc import Callable, Iterator, Sequence
 
 from soundsage.shared.errors import MeshError
 
 from .files import MeshFiles
+from .supervisord import Supervisord
 from .units import Unit
 
-__all__ = ["ProcessInfo", "Supervisord", "last_line", "start_supervisord", "supervisor_config"]
+__all__ = ["start_supervisord", "supervisor_config"]
 
-ANSWER_WAIT_S = 5.0
 START_WAIT_S = 15.0
+END_WAIT_S = 5.0
 LOOK_S = 0.01
-TURNS_TO_RESTART = 3  # one reaps, one starts anew, and one may have been under way
-ALIVE = frozenset({"STARTING", "RUNNING", "STOPPING"})
-
-
-class ProcessInfo(msgspec.Struct, frozen=True):
-    """What supervisord knows of a process.
-
-    Attributes
-    ----------
-    name : str
-    pid : int
-        0 while it does not run.
-    statename : str
-        `STOPPED`, `STARTING`, `RUNNING`, `BACKOFF`, `STOPPING`, `EXITED`, `FATAL` or `UNKNOWN`.
-    spawnerr : str
-    """
-
-    name: str
-    pid: int
-    statename: str
-    spawnerr: str
 
 
 def supervisor_config(units: Sequence[Unit], files: MeshFiles) -> str:
@@ -119,98 +91,6 @@ def _may_have_niceness(nice: int) -> bool:
     return tried.returncode == 0 and not tried.stderr
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__("localhost", timeout=ANSWER_WAIT_S)
-        self._file = file
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._file)
-
-
-class _Transport(xmlrpc.client.Transport):
-    def __init__(self, file: str) -> None:
-        super().__init__()
-        self._file = file
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002  as the parent has it
-        return _Connection(self._file)
-
-
-class Supervisord:
-    """Asks the supervisord of a mesh; used by one thread.
-
-    Parameters
-    ----------
-    files : MeshFiles
-    """
-
-    def __init__(self, files: MeshFiles) -> None:
-        self._proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(files.supervisor_socket)))
-
-    def _ask(self, method: str, *arguments: object) -> Any:
-        try:
-            return getattr(self._proxy.supervisor, method)(*arguments)
-        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
-            raise MeshError(
-                f"supervisord does not answer: {error or type(error).__name__}; see `soundsage doctor`"
-            ) from error
-
-    @property
-    def answers(self) -> bool:
-        """Whether it is there."""
-        try:
-            self.nudge()
-        except MeshError:
-            return False
-        return True
-
-    def pid(self) -> int:
-        """Return its own pid."""
-        return int(self._ask("getPID"))
-
-    def nudge(self) -> None:
-        """Turn its loop."""
-        self._ask("getState")
-
-    def restart_the_dead(self) -> None:
-        """Turn its loop until it has noticed a death and started the process anew."""
-        for _ in range(TURNS_TO_RESTART):
-            self.nudge()
-            time.sleep(LOOK_S)
-
-    def processes(self) -> list[ProcessInfo]:
-        """Return what it knows of each process."""
-        return msgspec.convert(self._ask("getAllProcessInfo"), list[ProcessInfo])
-
-    def start(self, name: str) -> None:
-        """Start a process, without waiting for it."""
-        with contextlib.suppress(xmlrpc.client.Fault):  # it has been started already
-            self._ask("startProcess", name, False)
-
-    def stop(self, units: Iterable[Unit]) -> None:
-        """Stop stage by stage, the highest first, then supervisord itself."""
-        by_stage = sorted(units, key=lambda unit: -unit.stage)
-        for _, stage in groupby(by_stage, lambda unit: unit.stage):
-            self._stop_together(list(stage))
-        self._ask("shutdown")
-
-    def _stop_together(self, units: list[Unit]) -> None:
-        for unit in units:
-            with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
-                self._ask("stopProcess", unit.name, False)
-        names = {unit.name for unit in units}
-        deadline_s = time.monotonic() + max(unit.stop_wait_s for unit in units) + ANSWER_WAIT_S
-        while time.monotonic() < deadline_s and any(
-            process.statename in ALIVE for process in self.processes() if process.name in names
-        ):
-            time.sleep(LOOK_S)
-
-
 @contextlib.contextmanager
 def start_supervisord(
     units: Sequence[Unit], files: MeshFiles, is_cancelled: Callable[[], bool]
@@ -246,7 +126,7 @@ def _await_answer(
     deadline_s = time.monotonic() + START_WAIT_S
     while not (files.supervisor_socket.exists() and supervisord.answers) and not is_cancelled():
         if process.poll() is not None or time.monotonic() > deadline_s:
-            raise MeshError(f"supervisord did not start: {last_line(files, 'supervisord')}")
+            raise MeshError(f"supervisord did not start: {files.last_line('supervisord')}")
         time.sleep(LOOK_S)
 
 
@@ -255,15 +135,6 @@ def _end(process: subprocess.Popen[bytes], supervisord: Supervisord, units: Sequ
     with contextlib.suppress(MeshError):
         supervisord.stop(units)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(ANSWER_WAIT_S)
+        process.wait(END_WAIT_S)
     files.end_leftovers()
     process.wait()
-
-
-def last_line(files: MeshFiles, name: str) -> str:
-    """Return the last line that a process logged."""
-    try:
-        lines = files.log(name).read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
-        lines = []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it logged nothing")

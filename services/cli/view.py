@@ -166,7 +166,7 @@ def _services(view: View) -> Panel:
         state = _state(view, name, service)
         states.append("● ", STATE_STYLES.get(state, "red"))
         states.append(name if state == "ready" else f"{name} {state}")
-        states.append(f" +{heard.deaths[name]}  " if heard.deaths[name] else "  ", "yellow")
+        states.append(f" ({heard.deaths[name]})  " if heard.deaths[name] else "  ", "yellow")
         if service is not None and service.text:
             trouble = f"{name}: {service.text}"
     return _panel(Group(states, _counts(view)), "services", trouble, "yellow")
