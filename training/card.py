@@ -46,7 +46,10 @@ def genre_card(data: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     return _filled(
         "genre",
         **{name: metrics[name] for name in ("n_inputs", "n_parameters", "n_folds", "majority_genre")},
-        **{name: metrics[name] for name in ("majority_accuracy", "leaking", "refused", "uncertain", "sure_accuracy")},
+        **{
+            name: metrics[name]
+            for name in ("majority_accuracy", "leaking", "refused", "uncertain", "sure_accuracy", "outliers_as_genre")
+        },
         n_genres=len(GENRES),
         chance=1 / len(GENRES),
         permuted=figure(metrics["permuted_mean_recall"]),

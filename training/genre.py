@@ -7,12 +7,14 @@ is given, which must be those of training alone.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .data import GENRES
 from .network import Goal, Layer, Rows, TrainSettings, forward, train
+from .outliers import outlier_features
 from .split import artists_of, folds_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ GENRE_SETTINGS = TrainSettings(hidden=(256, 128, 64), dropout=(0.3, 0.3, 0.2))
 
 _LABEL_SMOOTHING = 0.1
 _N_VALIDATION_PARTS = 3
+_N_OUTLIERS = 600
+_OUTLIER_SHARE = 0.1
+_OUTLIER_SEED = 440
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +95,7 @@ def fit_genre(
     untrained = GenreFit(selected, mean, scale, (), 0)
     validation = None if validation_tracks is None else _examples(untrained, table, validation_tracks)
     trained = train(
-        _examples(untrained, table, train_tracks),
+        _with_outliers(untrained, _examples(untrained, table, train_tracks)),
         Goal(len(GENRES), _cross_entropy, _error_rate),
         settings,
         seed,
@@ -124,7 +129,29 @@ def rows_of(table: FeatureTable, tracks: np.ndarray) -> np.ndarray:
 def _examples(fit: GenreFit, table: FeatureTable, tracks: np.ndarray) -> Rows:
     rows = rows_of(table, tracks)
     labels = table.label_of_row[rows]
-    return Rows(fit.scaled(table.features[rows]), labels, _weights(labels))
+    targets = np.eye(len(GENRES), dtype=np.float32)[labels]
+    return Rows(fit.scaled(table.features[rows]), targets, _weights(labels))
+
+
+def _with_outliers(fit: GenreFit, rows: Rows) -> Rows:
+    """Return the rows with some more that are no music, whose target is to know nothing.
+
+    Outlier exposure: D. Hendrycks, M. Mazeika and T. Dietterich, "Deep Anomaly Detection with Outlier Exposure",
+    ICLR 2019.
+    """
+    inputs = fit.scaled(_outliers())
+    targets = np.full((len(inputs), len(GENRES)), 1.0 / len(GENRES), dtype=np.float32)
+    weights = np.full(len(inputs), _OUTLIER_SHARE * rows.weights.sum() / len(inputs))
+    return Rows(
+        np.concatenate((rows.inputs, inputs)),
+        np.concatenate((rows.targets, targets)),
+        np.concatenate((rows.weights, weights)),
+    )
+
+
+@functools.cache
+def _outliers() -> np.ndarray:
+    return outlier_features(_N_OUTLIERS, _OUTLIER_SEED)
 
 
 def _selected(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -162,7 +189,7 @@ def _error_rate(outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Ten
     """
     import torch
 
-    return torch.mean(weights * (outputs.argmax(dim=1) != targets))
+    return torch.mean(weights * (outputs.argmax(dim=1) != targets.argmax(dim=1)))
 
 
 def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 from soundsage.shared.features import FEATURE_NAMES, FEATURE_SET
 from soundsage.shared.manifest import Manifest
 
-from .calibrate import gate_of, precision_of, temperature_of
+from .calibrate import distances_of, gate_of, log_posterior, precision_of, temperature_of
 from .card import data_of, genre_card
 from .data import GENRES
 from .evaluate import (
@@ -32,19 +32,21 @@ from .evaluate import (
 from .export import ONNX_NAME, write_model
 from .genre import GenreFit, fit_genre
 from .network import n_parameters
+from .outliers import outlier_features
 from .split import artists_of, checksum_of
 from .table import FeatureTable
 
 __all__ = ["train_genre"]
 
 _LICENCE = "Apache-2.0"
+_N_OUTLIERS = 300
 _NO_SHA256 = "0" * 64
 
 Say = Callable[[str], None]
 
 
 def train_genre(
-    table: FeatureTable, folder: Path, seed: int, n_epochs: int | None, licences: str, say: Say
+    table: FeatureTable, folder: Path, *, seed: int, n_epochs: int | None, licences: str, say: Say
 ) -> Manifest:
     """Write a genre model of a table, and return its manifest.
 
@@ -128,6 +130,7 @@ def _genre_metrics(
         "source_disjoint": source_disjoint(table, seed, fit.n_epochs),
         "leaking": leaking_accuracy(table, seed, fit.n_epochs),
         **_gate_metrics(table, answers, manifest),
+        "outliers_as_genre": _outliers_as_genre(fit, manifest, seed + 1),
     }
 
 
@@ -141,6 +144,18 @@ def _gate_metrics(table: FeatureTable, answers: HeldOut, manifest: Manifest) -> 
     is_right = answers.log_posterior.argmax(axis=1) == table.label_of_row
     shares = {"refused": is_refused, "uncertain": is_unsure, "sure_accuracy": is_right[~is_refused & ~is_unsure]}
     return {name: round(float(share.mean()), 3) for name, share in shares.items()}
+
+
+def _outliers_as_genre(fit: GenreFit, manifest: Manifest, seed: int) -> float:
+    """Return the share of new noises, tones and hums that the shipped model gives a genre."""
+    gate = manifest.gate
+    if gate is None:
+        raise ValueError("manifest must have a gate, got none")
+    features = outlier_features(_N_OUTLIERS, seed)
+    precision = np.array(gate.precision).reshape(len(fit.selected), -1)
+    is_near = distances_of(fit.scaled(features), precision) <= gate.not_music_above
+    posterior = np.exp(log_posterior(fit.logits(features), manifest.temperature))
+    return round(float(np.mean(is_near & (posterior.max(axis=1) >= gate.uncertain_below))), 3)
 
 
 def _with(manifest: Manifest, **changes: Mapping[str, Any]) -> Manifest:
