@@ -70,7 +70,7 @@ class Steering:
         """
         elapsed_s = 0.0 if self._time_s is None else max(0.0, posterior.time_s - self._time_s)
         self._time_s = posterior.time_s
-        self._move(_bounded(decision.bands, self._limit_db), elapsed_s, commanded=commanded)
+        self._move(_bounded(_stepped(decision.bands), self._limit_db), elapsed_s, commanded=commanded)
         bands = _with_gains(self._layout, self._gains_db)
         return EqCurve(
             stream=posterior.stream,
@@ -98,6 +98,11 @@ class Steering:
 
 def _layout_of(bands: tuple[EqBand, ...]) -> tuple[tuple[str, float, float], ...]:
     return tuple((band.kind, band.frequency_hz, band.q) for band in bands)
+
+
+def _stepped(bands: tuple[EqBand, ...]) -> tuple[EqBand, ...]:
+    """Return the bands with gains in steps, so that a goal that hardly moves is bounded once."""
+    return tuple(EqBand(band.kind, band.frequency_hz, round(band.gain_db, 1), band.q) for band in bands)
 
 
 def _with_gains(layout: tuple[EqBand, ...], gains_db: np.ndarray) -> tuple[EqBand, ...]:

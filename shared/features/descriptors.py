@@ -88,7 +88,8 @@ class FrameAnalyser:
 
     def __init__(self) -> None:
         self._window: Matrix = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)
-        self._bank = np.concatenate((mel_bank(), chroma_bank(), third_octave_bank()))
+        self._chroma_bank = chroma_bank()
+        self._bands = _Banded(np.concatenate((mel_bank(), third_octave_bank())))
         self._frequencies_hz = bin_frequencies_hz()
         self._dct = dct_matrix()
         self._log_weights = np.stack((np.full(N_BINS, 1.0 / N_BINS), slope_weights()))
@@ -113,11 +114,11 @@ class FrameAnalyser:
         """
         power = self._power(frame)
         magnitude = np.sqrt(power)
-        summed = self._bank @ power
+        summed = self._bands.sums(power)
         mel_db = _db(summed[:N_MELS])
         mean_square = float(frame @ frame) / N_FFT
         np.matmul(self._dct, mel_db, out=row[_MFCC])
-        _normalise(summed[N_MELS : N_MELS + N_CHROMA], out=row[_CHROMA])
+        _normalise(self._chroma_bank @ power, out=row[_CHROMA])
         self._contrast.write(magnitude, out=row[_CONTRAST])
         flatness, slope = self._flatness_and_slope(power)
         row[_REST] = (
@@ -128,7 +129,7 @@ class FrameAnalyser:
             slope,
             10.0 * math.log10(max(mean_square, FLOOR_POWER)),
         )
-        row[BANDS] = summed[N_MELS + N_CHROMA :]
+        row[BANDS] = summed[N_MELS:]
         row[MEAN_SQUARE] = mean_square
 
     def _power(self, frame: Matrix) -> Matrix:
@@ -161,6 +162,27 @@ class FrameAnalyser:
         if previous is None:
             return 0.0
         return float(np.maximum(mel_db - previous, 0.0).sum()) / N_MELS
+
+
+class _Banded:
+    """A filter bank whose filters are narrow: only the weights that are not 0 are kept and read.
+
+    The same as a matrix product, with a fortieth of the memory to fetch, which is what it costs in a process that
+    sleeps between hops.
+    """
+
+    def __init__(self, bank: Matrix) -> None:
+        filters, self._bins = np.nonzero(bank)
+        self._weights = bank[filters, self._bins]
+        self._starts = np.searchsorted(filters, np.arange(len(bank)))
+        self._weighted = np.empty(len(self._bins))
+
+    def sums(self, power: Matrix) -> Matrix:
+        """Return the weighted sum of each filter, shape (n_filters,)."""
+        np.take(power, self._bins, out=self._weighted, mode="clip")
+        self._weighted *= self._weights
+        sums: Matrix = np.add.reduceat(self._weighted, self._starts)
+        return sums
 
 
 class _Contrast:

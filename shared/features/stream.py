@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,8 @@ WINDOW_FRAMES = (round(WINDOW_S * SAMPLE_RATE) - N_FFT) // HOP_LENGTH + 1
 """Frames that fit wholly into a window."""
 MIN_SAMPLE_RATE = 8000
 """Lowest sample rate of a source in Hz: telephony."""
+RESAMPLER_S, RESAMPLER_SAMPLES = 0.045, 1000
+"""The longest that the resampler keeps a sample: so many s, or so many samples of a slow source."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -75,6 +78,7 @@ class FeatureStream:
         self._analyser.reset()
         self._pending = np.empty(0)
         self._n_frames = 0
+        self._n_taken = 0
 
     def process(self, samples: npt.NDArray[np.float32]) -> list[WindowFeatures]:
         """Take the next block and return the windows that it completes, oldest first.
@@ -95,25 +99,36 @@ class FeatureStream:
             If the shape or type is another one or a sample is not finite; the stream is then as it was before.
         """
         mono = _mono(samples)
+        self._n_taken += len(mono)
         if self._resampler is not None:
             mono = self._resampler.resample_chunk(mono)
-        return list(self._windows(mono))
+        self._pending = np.concatenate((self._pending, mono))
+        return list(self._windows(self._n_due()))
 
     def flush(self) -> list[WindowFeatures]:
         """End the stream: return the windows that the resampler's last samples complete, and reset."""
-        tail = np.empty(0)
         if self._resampler is not None:
-            tail = self._resampler.resample_chunk(tail, last=True)
-        windows = list(self._windows(tail))
+            self._pending = np.concatenate((self._pending, self._resampler.resample_chunk(np.empty(0), last=True)))
+        windows = list(self._windows(sys.maxsize))
         self.reset()
         return windows
 
-    def _windows(self, mono: Matrix) -> Iterator[WindowFeatures]:
-        """Yield the windows that mono samples at the model rate complete, and keep what is left over."""
-        pending = np.concatenate((self._pending, mono))
-        n_complete = max(0, (len(pending) - N_FFT) // HOP_LENGTH + 1)
-        self._pending = pending[n_complete * HOP_LENGTH :].copy()
-        for start in range(0, n_complete * HOP_LENGTH, HOP_LENGTH):
+    def _n_due(self) -> int:
+        """Return how many frames of the stream are due.
+
+        The resampler hands out more than a hop at once, and then nothing for a while. Its frames are analysed when
+        the latest of them would have come, one by one, so that no hop waits for another.
+        """
+        delay_s = 0.0 if self._resampler is None else max(RESAMPLER_S, RESAMPLER_SAMPLES / self.sample_rate)
+        n_samples = int((self._n_taken / self.sample_rate - delay_s) * SAMPLE_RATE)
+        return (n_samples - N_FFT) // HOP_LENGTH + 1
+
+    def _windows(self, n_due: int) -> Iterator[WindowFeatures]:
+        """Yield the windows that end with the frames up to those due, as far as there are samples for them."""
+        n_there = (len(self._pending) - N_FFT) // HOP_LENGTH + 1
+        n_frames = max(0, min(n_there, n_due - self._n_frames))
+        pending, self._pending = self._pending, self._pending[n_frames * HOP_LENGTH :].copy()
+        for start in range(0, n_frames * HOP_LENGTH, HOP_LENGTH):
             self._add_frame(pending[start : start + N_FFT])
             if self._n_frames >= WINDOW_FRAMES:
                 yield self._window()

@@ -245,3 +245,14 @@ def test_the_given_samples_are_left_as_they_were() -> None:
     FeatureStream(SAMPLE_RATE).process(samples)
 
     np.testing.assert_array_equal(samples, kept)
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000])
+def test_windows_come_one_by_one_a_hop_apart(sample_rate: int) -> None:
+    """Windows come one by one, a hop apart to within a block, although the resampler hands out several hops at once."""
+    stream = FeatureStream(sample_rate)
+    block = np.zeros((1, sample_rate // 200), np.float32)
+    came = [n_blocks for n_blocks in range(1000) for _ in stream.process(block)]
+    apart_s = np.diff(came) / 200
+    assert len(came) > 50
+    assert np.all(np.abs(apart_s - HOP_LENGTH / SAMPLE_RATE) < 1 / 200)
