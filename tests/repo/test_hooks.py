@@ -11,7 +11,7 @@ import pytest
 
 from soundsage.shared.hookspecs import KINDS, Hooks
 
-EVERYTHING = '''
+EVERYTHING = """
 from pathlib import Path
 
 import click
@@ -79,7 +79,7 @@ def soundsage_monitors():
 @hookimpl
 def soundsage_commands():
     return [click.Command("stranger", help="One of each kind.")]
-'''
+"""
 
 
 def _signature(hook: str) -> str:
@@ -137,8 +137,5 @@ def test_every_built_in_plugin_is_named_on_the_page(page, private_home):
     rows = re.findall(r"^\| `soundsage_(\w+)\(.*\| (.*?) \|$", page, re.MULTILINE)
 
     assert installed == {
-        (_singular(kind), name)
-        for kind, cell in rows
-        if kind != "commands"
-        for name in re.findall(r"`([^`]+)`", cell)
+        (_singular(kind), name) for kind, cell in rows if kind != "commands" for name in re.findall(r"`([^`]+)`", cell)
     }

@@ -94,9 +94,7 @@ def test_every_message_is_described_with_its_lifespan(page, schema):
     assert f"lifespan {MESSAGE_TYPES[schema].lifespan_ms} ms" in paragraph
 
 
-@pytest.mark.parametrize(
-    ("heading", "struct"), [("A band:", EqBand), ("\nRequest:", Request), ("\nReply:", Reply)]
-)
+@pytest.mark.parametrize(("heading", "struct"), [("A band:", EqBand), ("\nRequest:", Request), ("\nReply:", Reply)])
 def test_bands_and_requests_are_described_with_their_fields(page, heading, struct):
     """A band, a request and a reply are described with exactly their fields."""
     assert documented(page, heading) == actual(struct)
@@ -116,7 +114,9 @@ def test_the_envelope_is_described_with_its_fields(page):
 
 def test_every_setting_is_described_with_its_owner(page):
     """Every setting that a user can change is described with its owner and its type."""
-    described = {(owner.strip("`"), key.strip("`"), kind) for owner, key, kind, _meaning, _since in rows_after(page, "## State")}
+    described = {
+        (owner.strip("`"), key.strip("`"), kind) for owner, key, kind, _meaning, _since in rows_after(page, "## State")
+    }
 
     assert described == {
         (owner, key, kind)
@@ -141,9 +141,19 @@ def test_the_listener_on_the_page_hears_a_message(root, code_blocks, tmp_path):
     endpoints = Endpoints(tmp_path / "soundsage")
     context = Context()
     posterior = GenrePosterior(
-        stream="main", time_s=3.0, model="m", backend="b", labels=("Jazz", "Rock"), posterior=(0.75, 0.25), state="genre",
-        genre="Jazz", confidence=0.75, skipped=0, compute_ms=0.1, hop_compute_ms=0.1,
-    )  # fmt: skip
+        stream="main",
+        time_s=3.0,
+        model="m",
+        backend="b",
+        labels=("Jazz", "Rock"),
+        posterior=(0.75, 0.25),
+        state="genre",
+        genre="Jazz",
+        confidence=0.75,
+        skipped=0,
+        compute_ms=0.1,
+        hop_compute_ms=0.1,
+    )
     with (
         EventProxy(context, endpoints),
         Publisher(context, endpoints.events_in, source="broker", epoch=1) as publisher,

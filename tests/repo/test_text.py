@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import stat
+from collections import Counter
 
 from soundsage.shared.messages import MESSAGE_TYPES
 
@@ -13,8 +14,8 @@ TOP_LEVEL = {
     "plugins", "pyproject.toml", "services", "shared", "tests", "training",
 }  # fmt: skip
 
-# The one place that calls what strangers wrote.
-PLUGIN_GUARD = "shared/plugins.py"
+# The one place that calls what strangers wrote; and ONNX Runtime, whose errors share no other class, becomes `ModelError`.
+MAY_CATCH_ALL = {"shared/plugins.py": 1, "plugins/backends/onnx.py": 2}
 # Nobody reads these on the standard output of a service.
 MAY_PRINT = ("services/cli/", "shared/process.py", "shared/dsp/bench.py", "shared/features/bench.py", "training/")
 
@@ -29,13 +30,22 @@ def _calls(module, *names: str) -> list[str]:
 
 
 def broad_excepts(module) -> list[str]:
-    """Return where everything is caught."""
+    """Return where everything is caught and not raised again as it was."""
     return [
         f"{module.file}:{node.lineno}"
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.ExceptHandler)
-        and (node.type is None or {"Exception", "BaseException"} & {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)})
+        if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _raises_it_again(node)
     ]
+
+
+def _is_broad(caught: ast.expr | None) -> bool:
+    names = {node.id for node in ast.walk(caught) if isinstance(node, ast.Name)} if caught else {"BaseException"}
+    return bool(names & {"Exception", "BaseException"})
+
+
+def _raises_it_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
 
 
 def test_the_top_level_holds_the_four_folders_and_little_else(files):
@@ -54,7 +64,9 @@ def test_the_link_of_the_editable_install_is_kept(root):
 def test_no_file_speaks_of_one_machine(files, root):
     """No file names a directory of the machine that it was written on."""
     private = re.compile(rb"/wor" + rb"k\b|\.\./shar" + rb"ed|/ro" + rb"ot/|/hom" + rb"e/(?!soundsage\b|USER\b)\w")
-    naming = [str(file) for file in files if not (root / file).is_symlink() and private.search((root / file).read_bytes())]
+    naming = [
+        str(file) for file in files if not (root / file).is_symlink() and private.search((root / file).read_bytes())
+    ]
 
     assert naming == []
 
@@ -65,10 +77,10 @@ def test_every_module_has_a_docstring(modules):
 
 
 def test_everything_is_caught_only_where_plugins_are_called(modules):
-    """`except Exception`, `except BaseException` and a bare `except` stand only in the plugin guard, once."""
-    catching = [place for module in modules for place in broad_excepts(module)]
+    """`except Exception`, `except BaseException` and a bare `except` stand only in the plugin guard and where it has to be."""
+    catching = Counter(place.partition(":")[0] for module in modules for place in broad_excepts(module))
 
-    assert [place.partition(":")[0] for place in catching] == [PLUGIN_GUARD]
+    assert catching == MAY_CATCH_ALL
 
 
 def test_nothing_is_pickled_or_evaluated(modules):
