@@ -26,7 +26,7 @@ LIBRARIES = {
     "shared": {"msgspec", "numba", "numpy", "pluggy"},
     "plugins": {"click", "msgspec", "numpy", "onnxruntime", "pulsectl", "samplerate", "sounddevice", "soundfile"},
     "services": {"msgspec", "numpy"},
-    "training": {"click", "modal", "msgspec", "numpy", "onnx", "onnxruntime", "sklearn", "torch"},
+    "training": {"click", "modal", "msgspec", "numpy", "onnx", "onnxruntime", "scipy", "sklearn", "torch"},
     "services.cli": {"click", "msgspec", "numpy", "psutil", "pulsectl", "rich", "supervisor"},
     # A bare relay is what the mesh is compared with, so it has nothing of ours in it.
     "services.cli.relay": {"msgspec", "zmq"},

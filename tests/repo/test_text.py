@@ -14,7 +14,7 @@ TOP_LEVEL = {
     "plugins", "pyproject.toml", "services", "shared", "tests", "training",
 }  # fmt: skip
 
-# The one place that calls what strangers wrote; and ONNX Runtime, whose errors share no other class, becomes `ModelError`.
+# The one place that calls what strangers wrote; and ONNX Runtime's, whose errors share no other class.
 MAY_CATCH_ALL = {"shared/plugins.py": 1, "plugins/backends/onnx.py": 2}
 # Nobody reads these on the standard output of a service.
 MAY_PRINT = ("services/cli/", "shared/process.py", "shared/dsp/bench.py", "shared/features/bench.py", "training/")
@@ -77,7 +77,7 @@ def test_every_module_has_a_docstring(modules):
 
 
 def test_everything_is_caught_only_where_plugins_are_called(modules):
-    """`except Exception`, `except BaseException` and a bare `except` stand only in the plugin guard and where it has to be."""
+    """`except Exception` and the like stand only in the plugin guard and where there is a reason."""
     catching = Counter(place.partition(":")[0] for module in modules for place in broad_excepts(module))
 
     assert catching == MAY_CATCH_ALL
