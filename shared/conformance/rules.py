@@ -147,7 +147,11 @@ def rules_of(kind: str) -> list[Rule]:
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    return [each for each in _RULES if each.kind == kind]
+    return sorted((each for each in _RULES if each.kind == kind), key=_is_special)
+
+
+def _is_special(each: Rule) -> bool:
+    return not each.check.__module__.endswith(".records")
 
 
 def findings_of(kind: str, record: object, target: str = "") -> list[Finding]:
