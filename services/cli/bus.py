@@ -99,11 +99,10 @@ def delay(topic: str, duration_s: float | None, config: Config) -> None:
 def drops(duration_s: float | None, config: Config) -> None:
     """Print gaps as they are found here, and what each service lost; then the totals."""
     found = Drops()
-    with until_enough():
+    with until_enough(), Listener(running_endpoints(config.mesh), [""]) as listener:
         try:
-            with Listener(running_endpoints(config.mesh), [""]) as listener:
-                for heard in listener.heard(duration_s):
-                    _say(found.add(heard))
+            for heard in listener.heard(duration_s):
+                _say(found.add(heard))
         finally:
             _say(found.totals())
 
