@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from .errors import DeviceError, InputError
+from .errors import InputError, MediaError
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -82,7 +82,7 @@ class AudioFile:
 
         Raises
         ------
-        DeviceError
+        MediaError
             If the file turns out to be damaged on the way.
         """
         return _in_blocks(self._checked(), self._block_size)
@@ -98,7 +98,7 @@ class AudioFile:
                 self._n_decoded += samples.shape[1]
                 yield samples
         except (_UndecodableError, OSError) as error:
-            raise DeviceError(
+            raise MediaError(
                 f"{self.path} is damaged {self._n_decoded / self.sample_rate:.1f} s after its start: {error}; "
                 "use an intact copy"
             ) from error

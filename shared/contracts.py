@@ -114,7 +114,7 @@ class Source(Protocol):
     """A stream of samples that has begun.
 
     `sample_rate` (Hz) and `n_channels` hold for its whole life. `read` waits at most `timeout_s` and returns None when
-    nothing came; it raises `EOFError` after the last block, `MediaError` when a file cannot be read on, and
+    nothing came; it raises `EndOfStream` after the last block, `MediaError` when a file cannot be read on, and
     `DeviceError` when the device is gone, after which the core closes it and opens it anew until it is back. `close`
     may be called at any time, also twice.
     """

@@ -48,6 +48,10 @@ class DeviceError(SoundSageError):
     """A device that is not there now; it is opened again until it is back."""
 
 
+class EndOfStream(SoundSageError):
+    """A source has no more samples; the way a source says that it is over, not a failure."""
+
+
 class MediaError(SoundSageError):
     """A file that can no longer be read or written; trying again would not help."""
 

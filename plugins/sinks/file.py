@@ -20,7 +20,7 @@ import numpy as np
 
 from soundsage.shared.audiofile import open_audio
 from soundsage.shared.contracts import SinkRecord
-from soundsage.shared.errors import DeviceError, InputError
+from soundsage.shared.errors import InputError, MediaError
 from soundsage.shared.hookspecs import hookimpl
 
 __all__ = ["soundsage_sinks"]
@@ -76,7 +76,7 @@ class FileSink:
         except soundfile.SoundFileError as error:
             os.close(self._file)
             path.unlink(missing_ok=True)
-            raise DeviceError(f"{path} cannot be written: {error}; is the disk full?") from error
+            raise MediaError(f"{path} cannot be written: {error}; is the disk full?") from error
         self._queue: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         self._n_taken = 0
         self._n_written = 0
@@ -90,23 +90,23 @@ class FileSink:
 
         Raises
         ------
-        DeviceError
+        MediaError
             If an earlier one could not be written, or the disk is too slow.
         """
         if self._fault is not None:
-            raise DeviceError(self._fault)
+            raise MediaError(self._fault)
         self._n_taken += samples.shape[1]
         self._queue.put(samples.T.astype(np.float32, order="C"))
         self.buffer_ms = 1e3 * (self._n_taken - self._n_written) / self._sample_rate
         if self.buffer_ms > 1e3 * MAX_WAITING_S:
-            raise DeviceError(f"{self._path} takes samples too slowly: {MAX_WAITING_S:g} s wait; write to another disk")
+            raise MediaError(f"{self._path} takes samples too slowly: {MAX_WAITING_S:g} s wait; write to another disk")
 
     def close(self) -> None:
         """Write what is left and finish the file.
 
         Raises
         ------
-        DeviceError
+        MediaError
             If that fails or takes more than 2 s.
         """
         if self._is_closed:
@@ -116,9 +116,9 @@ class FileSink:
         self._queue.put(None)
         self._writer.join(CLOSE_TIMEOUT_S)
         if self._writer.is_alive():
-            raise DeviceError(f"{self._path} was not finished in {CLOSE_TIMEOUT_S:g} s; write to another disk")
+            raise MediaError(f"{self._path} was not finished in {CLOSE_TIMEOUT_S:g} s; write to another disk")
         if self._fault is not None and not was_known:
-            raise DeviceError(self._fault)
+            raise MediaError(self._fault)
 
     def _write_all(self) -> None:
         try:
@@ -159,7 +159,7 @@ def _created(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise DeviceError(f"{path} cannot be written: {error.strerror}; name another file") from error
+        raise MediaError(f"{path} cannot be written: {error.strerror}; name another file") from error
 
 
 def _open(target: str, options: msgspec.Struct, sample_rate: int, n_channels: int) -> FileSink:  # noqa: ARG001  has none

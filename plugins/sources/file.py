@@ -10,7 +10,7 @@ import numpy as np
 from soundsage.plugins.pacing import Pacer
 from soundsage.shared.audiofile import AudioFile, open_audio
 from soundsage.shared.contracts import SourceBlock, SourceRecord
-from soundsage.shared.errors import InputError
+from soundsage.shared.errors import EndOfStream, InputError
 from soundsage.shared.hookspecs import hookimpl
 
 __all__ = ["FileOptions", "soundsage_sources"]
@@ -44,7 +44,7 @@ class FileSource:
         if self._next is None:
             self._next = next(self._blocks, None)
         if self._next is None:
-            raise EOFError(f"{self._audio.path} ended")
+            raise EndOfStream(f"{self._audio.path} ended")
         t_capture_ns = self._pacer.wait(self._next.shape[1], timeout_s)
         if t_capture_ns is None:
             return None

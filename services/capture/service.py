@@ -7,7 +7,7 @@ import threading
 
 from soundsage.shared.config import Config
 from soundsage.shared.contracts import Source, SourceRecord
-from soundsage.shared.errors import DeviceError
+from soundsage.shared.errors import DeviceError, EndOfStream
 from soundsage.shared.node import Node, NoSettings
 from soundsage.shared.plugins import guarded, installed_plugins
 from soundsage.shared.spec import options_of, parse_spec
@@ -40,7 +40,7 @@ def run(config: Config, stop: threading.Event) -> None:
             except DeviceError as error:
                 node.set_state("waiting", str(error))
                 node.receive((), RETRY_S)
-            except EOFError:
+            except EndOfStream:
                 _end(stream, audio, node, stop)
 
 

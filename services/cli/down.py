@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import time
 
 import click
+import psutil
 
 from soundsage.shared.config import Config
 from soundsage.shared.errors import MeshError
@@ -20,7 +18,6 @@ from .units import load_units
 __all__ = ["down"]
 
 STOP_WAIT_S = 30.0
-LOOK_S = 0.02
 
 
 @click.command()
@@ -33,7 +30,7 @@ def down(*, config: Config) -> None:
     files = MeshFiles.of(config.mesh)
     keeper = files.keeper()
     if keeper is not None and keeper.pid:
-        _end_keeper(keeper.pid, files)
+        _end_keeper(keeper.pid)
     elif not files.leftovers():
         files.clear()
         raise MeshError(f"no mesh runs in {files.run_dir}; `soundsage up` starts one")
@@ -42,16 +39,15 @@ def down(*, config: Config) -> None:
     click.echo("soundsage: stopped")
 
 
-def _end_keeper(pid: int, files: MeshFiles) -> None:
+def _end_keeper(pid: int) -> None:
     """Ask the keeper to stop its mesh, and kill it when it does not."""
-    deadline_s = time.monotonic() + STOP_WAIT_S
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        while (keeper := files.keeper()) is not None and keeper.pid == pid:
-            if time.monotonic() > deadline_s:
-                os.kill(pid, signal.SIGKILL)
-                return
-            time.sleep(LOOK_S)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        process.terminate()
+        try:
+            process.wait(STOP_WAIT_S)
+        except psutil.TimeoutExpired:
+            process.kill()
 
 
 def _end_without_keeper(files: MeshFiles) -> None:

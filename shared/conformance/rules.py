@@ -193,6 +193,6 @@ def _finding(each: Rule, subject: Subject[Any]) -> Finding:
         if isinstance(cause, LeftOut):
             return Finding(each.sentence, "left out", str(cause))
         return Finding(each.sentence, "broken", str(cause if isinstance(cause, Broken) else error))
-    except (SoundSageError, EOFError) as error:
+    except SoundSageError as error:
         return Finding(each.sentence, "broken", f"{type(error).__name__}: {error}")
     return Finding(each.sentence, "held")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from soundsage.shared.contracts import Source, SourceBlock, SourceRecord
-from soundsage.shared.errors import DeviceError, InputError
+from soundsage.shared.errors import DeviceError, EndOfStream, InputError
 
 from .rules import LeftOut, Subject, require, rule
 
@@ -66,7 +66,7 @@ def it_waits_no_longer_than_it_is_told(subject: Subject[SourceRecord]) -> None:
     with _opened(subject) as source:
         _blocks(source)
         begin_s = time.monotonic()
-        with contextlib.suppress(EOFError):
+        with contextlib.suppress(EndOfStream):
             source.read(0.0)
         took_s = time.monotonic() - begin_s
         require(took_s < 0.1, f"took {took_s * 1e3:.0f} ms")  # noqa: PLR2004  a scheduler may be late, never this late
@@ -103,7 +103,7 @@ def _blocks(source: Source) -> list[SourceBlock]:
     while len(blocks) < N_BLOCKS and (left_s := end_s - time.monotonic()) > 0:
         try:
             block = source.read(left_s)
-        except EOFError:
+        except EndOfStream:
             break
         if block is not None:
             blocks.append(block)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soundsage.shared.audiofile import open_audio
-from soundsage.shared.errors import DeviceError, InputError
+from soundsage.shared.errors import InputError, MediaError
 
 SAMPLE_RATE = 48_000
 DURATION_S = 2.0
@@ -209,7 +209,7 @@ def test_damage_in_the_middle_is_told_with_its_place(tmp_path: Path, extension: 
     blocks = []
 
     with pytest.raises(
-        DeviceError, match=rf"a\.{extension} is damaged [23]\.\d s after its start: .+; use an intact copy"
+        MediaError, match=rf"a\.{extension} is damaged [23]\.\d s after its start: .+; use an intact copy"
     ):
         blocks.extend(audio)
     audio.close()
@@ -221,7 +221,7 @@ def test_samples_that_are_no_numbers_are_damage(tmp_path: Path) -> None:
     soundfile.write(path, np.full((9_000, 1), np.nan, np.float32), SAMPLE_RATE, subtype="FLOAT")
     audio = open_audio(path, 480)
 
-    with pytest.raises(DeviceError, match="no finite numbers"):
+    with pytest.raises(MediaError, match="no finite numbers"):
         list(audio)
     audio.close()
 
