@@ -1,4 +1,4 @@
-"""Count what passes the bus."""
+"""Say how much passes the bus."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from dataclasses import dataclass
 __all__ = ["Traffic"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Traffic:
-    """Events since the service began.
+    """What had come in by a moment.
 
     Attributes
     ----------
-    n_events, n_bytes : int
+    n_frames, n_bytes : int
+        Since the service began.
+    time_s : float
     """
 
-    n_events: int = 0
-    n_bytes: int = 0
+    n_frames: int
+    n_bytes: int
+    time_s: float
 
-    def add(self, frames: list[bytes]) -> None:
-        """Count one event."""
-        self.n_events += 1
-        self.n_bytes += sum(map(len, frames))
+    def bytes_per_s(self, before: Traffic) -> float:
+        """Return the traffic since an earlier moment; 0 when no time has passed."""
+        elapsed_s = self.time_s - before.time_s
+        return (self.n_bytes - before.n_bytes) / elapsed_s if elapsed_s > 0 else 0.0
