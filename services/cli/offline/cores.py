@@ -27,7 +27,7 @@ from soundsage.shared.contracts import (
     StrategyRecord,
     WindowFeatures,
 )
-from soundsage.shared.errors import DeviceError, InputError, PluginError
+from soundsage.shared.errors import InputError, MediaError, PluginError
 from soundsage.shared.messages import AudioBlock, EqCurve
 from soundsage.shared.plugins import guarded, installed_plugins
 
@@ -49,7 +49,7 @@ def blocks_of(file: AudioFile) -> Iterator[AudioBlock]:
         for samples in file:
             yield AudioBlock(stream=STREAM, sample_rate=file.sample_rate, start=start, samples=samples)
             start += samples.shape[1]
-    except DeviceError as error:
+    except MediaError as error:
         raise InputError(str(error)) from error
 
 

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from soundsage.shared.audiofile import AudioFile
-from soundsage.shared.errors import DeviceError, InputError
+from soundsage.shared.errors import InputError, MediaError
 
 from .steady import make_steady
 
@@ -109,7 +109,7 @@ class NewSound:
 
         Raises
         ------
-        DeviceError
+        MediaError
             If the disk is full or breaks.
         """
         with self._told():
@@ -122,7 +122,7 @@ class NewSound:
         try:
             yield
         except (self._error, AssertionError, OSError) as error:  # a short write fails an assertion of soundfile
-            raise DeviceError(f"{self._output} cannot be written: {_reason(error, self._output)}") from error
+            raise MediaError(f"{self._output} cannot be written: {_reason(error, self._output)}") from error
 
 
 def _reason(error: Exception, output: Path) -> str:

@@ -14,7 +14,7 @@ import soundfile
 from soundsage.services.cli.offline.steady import make_steady
 from soundsage.services.cli.offline.writing import FORMATS, NewSound, output_format
 from soundsage.shared.audiofile import AudioFile, open_audio
-from soundsage.shared.errors import DeviceError, InputError
+from soundsage.shared.errors import InputError, MediaError
 
 SAMPLE_RATE = 48_000
 NOISE = 0.1 * np.random.default_rng(440).standard_normal((2, 2 * SAMPLE_RATE + 17)).astype(np.float32)
@@ -133,7 +133,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(suffix: str, source: AudioF
             for _ in range(100):
                 sound.write(NOISE[:, :4096])
 
-    with no_file_larger_than(20_000), pytest.raises(DeviceError, match="cannot be written"):
+    with no_file_larger_than(20_000), pytest.raises(MediaError, match="cannot be written"):
         write_much()
 
     assert [file.name for file in tmp_path.iterdir()] == ["in.wav"]
