@@ -2,9 +2,10 @@
 
 Conventions
 -----------
-Samples have full scale 1.0 and shape `(n_channels, n_samples)`, float32. Levels are dBFS. `time_s` and `start` count from
-the first sample of the stream, never from a wall clock. A message cannot be invalid: what it must be is checked when it
-is made, and again when it is read from a peer. New fields have defaults; a field never changes its type.
+Samples have full scale 1.0 and shape `(n_channels, n_samples)`, float32. Levels are dBFS, minus infinity at the lowest.
+`time_s` and `start` count from the first sample of the stream, never from a wall clock. A message from a peer cannot be
+invalid: all of it is checked when it is read, and how its fields fit each other already when it is made. Only samples
+may be NaN or infinite. New fields have defaults; a field never changes its type.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import Meta
 from .dsp.bands import N_SECTIONS, EqBand
 
 __all__ = [
+    "MAX_TEXT",
     "MESSAGE_TYPES",
     "AudioBlock",
     "EqCurve",
@@ -33,15 +35,18 @@ __all__ = [
     "kind_of",
 ]
 
+MAX_TEXT = 1000
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Text = Annotated[str, Meta(max_length=1000)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Labels = Annotated[tuple[Name, ...], Meta(max_length=512)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-Seconds = Annotated[float, Meta(ge=0)]
-Milliseconds = Annotated[float, Meta(ge=0)]
+Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]  # a bound is what keeps NaN out
+Level = Annotated[float, Meta(le=1e12)]
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Milliseconds = Annotated[float, Meta(ge=0, le=1e12)]
 SampleRate = Annotated[int, Meta(ge=1_000, le=768_000)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
-Setting = bool | int | float | str | None
+Setting = bool | int | Finite | str | None
 
 MAX_CHANNELS = 64
 GenreState = Literal["genre", "uncertain", "speech", "not_music", "silence", "no_signal"]
@@ -118,8 +123,8 @@ class Meter(Message, frozen=True, kw_only=True, eq=False):
     schema: ClassVar[str] = "meter/v1"
     stream: Name
     time_s: Seconds
-    level_db: Annotated[tuple[float, ...], Meta(max_length=MAX_CHANNELS)]
-    peak_db: Annotated[tuple[float, ...], Meta(max_length=MAX_CHANNELS)]
+    level_db: Annotated[tuple[Level, ...], Meta(max_length=MAX_CHANNELS)]
+    peak_db: Annotated[tuple[Level, ...], Meta(max_length=MAX_CHANNELS)]
 
 
 class FeatureVector(Message, frozen=True, kw_only=True, eq=False):
@@ -146,15 +151,13 @@ class FeatureVector(Message, frozen=True, kw_only=True, eq=False):
     feature_set: Name
     features: np.ndarray
     bands_db: np.ndarray
-    level_db: float
+    level_db: Level
     compute_ms: Milliseconds
     hop_compute_ms: Milliseconds
 
     def __post_init__(self) -> None:
         """Refuse what a model could not take."""
-        for name, array in (("features", self.features), ("bands_db", self.bands_db)):
-            if array.ndim != 1 or not np.isfinite(array).all():
-                raise ValueError(f"{name} must be finite with 1 axis, got shape {array.shape}")
+        _require_finite_rows(features=self.features, bands_db=self.bands_db)
 
 
 class GenrePosterior(Message, frozen=True, kw_only=True, eq=False):
@@ -211,7 +214,7 @@ class EqProposal(Message, frozen=True, kw_only=True, eq=False):
     stream: Name
     time_s: Seconds
     model: Name
-    frequencies_hz: Annotated[tuple[float, ...], Meta(max_length=N_SECTIONS)]
+    frequencies_hz: Annotated[tuple[Finite, ...], Meta(max_length=N_SECTIONS)]
     gains_db: Annotated[tuple[Annotated[float, Meta(ge=-24, le=24)], ...], Meta(max_length=N_SECTIONS)]
 
     def __post_init__(self) -> None:
@@ -280,11 +283,11 @@ class RenderMeter(Message, frozen=True, kw_only=True, eq=False):
     rendered_samples: Count
     strategy: Name
     bands: Annotated[tuple[EqBand, ...], Meta(max_length=N_SECTIONS)]
-    preamp_db: float
+    preamp_db: Finite
     bypass: bool
-    gain_db: float
-    level_db: Annotated[tuple[float, ...], Meta(max_length=MAX_CHANNELS)]
-    peak_db: Annotated[tuple[float, ...], Meta(max_length=MAX_CHANNELS)]
+    gain_db: Finite
+    level_db: Annotated[tuple[Level, ...], Meta(max_length=MAX_CHANNELS)]
+    peak_db: Annotated[tuple[Level, ...], Meta(max_length=MAX_CHANNELS)]
     lost_blocks: Count
     late_blocks: Count
     underruns: Count
@@ -292,6 +295,14 @@ class RenderMeter(Message, frozen=True, kw_only=True, eq=False):
     render_latency_ms: np.ndarray
     curve_latency_ms: np.ndarray
     curve_compute_ms: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse latencies that are no rows of numbers."""
+        _require_finite_rows(
+            render_latency_ms=self.render_latency_ms,
+            curve_latency_ms=self.curve_latency_ms,
+            curve_compute_ms=self.curve_compute_ms,
+        )
 
 
 class ServiceState(Message, frozen=True, kw_only=True, eq=False):
@@ -346,6 +357,12 @@ class Error(Message, frozen=True, kw_only=True, eq=False):
 MESSAGE_TYPES: dict[str, type[Message]] = {
     message_type.schema: message_type for message_type in Message.__subclasses__()
 }
+
+
+def _require_finite_rows(**arrays: np.ndarray) -> None:
+    for name, array in arrays.items():
+        if array.ndim != 1 or array.dtype != np.float32 or not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite float32 with 1 axis, got {array.dtype} {array.shape}")
 
 
 def kind_of(message_type: type[Message]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import threading
@@ -16,8 +17,8 @@ import msgspec
 from .config import MeshConfig
 from .errors import InputError, MeshError, SoundSageError
 from .kept import Kept
-from .messages import Error, Message, ServiceState, Setting, kind_of
-from .transport import AUDIO_QUEUE, EVENT_QUEUE, TAP_QUEUE, Context, EventProxy, Inbox, Publisher, Server, Waiter
+from .messages import MAX_TEXT, Error, Message, ServiceState, Setting, kind_of
+from .transport import AUDIO_QUEUE, EVENT_QUEUE, Context, EventProxy, Inbox, Publisher, Server, Waiter
 from .wire import Received
 
 __all__ = ["NoSettings", "Node"]
@@ -118,10 +119,6 @@ class Node(Generic[Settings]):
         """Return the middle of the event plane; there is one per mesh."""
         return EventProxy(self._context, self.endpoints)
 
-    def tap(self) -> Inbox:
-        """Return an inbox that gets every event."""
-        return self._open.enter_context(Inbox(self._context, self.endpoints.tap, [""], queue=TAP_QUEUE))
-
     def audio_publisher(self) -> Publisher:
         """Return the publisher of the audio plane, which is bound: there is one per mesh."""
         return self._open.enter_context(self._publisher(self.endpoints.audio, bind=True))
@@ -140,6 +137,9 @@ class Node(Generic[Settings]):
 
     def set_state(self, state: State, text: str = "") -> None:
         """Announce a state, if it is another than before."""
+        text = _one_line(text)
+        if self._state[0] == "starting":
+            gc.freeze()  # what is loaded by now stays, and the collector need not walk through it between two hops
         if (state, text) != self._state:
             self._state = (state, text)
             log.info("became %s %s", state, text)
@@ -147,7 +147,7 @@ class Node(Generic[Settings]):
 
     def report(self, error: SoundSageError, state: State = "failed") -> None:
         """Tell everybody what went wrong, and announce the state that it leaves."""
-        text = str(error)[:1000]
+        text = _one_line(str(error))
         log.error("%s: %s", type(error).__name__, text)
         self.publish(Error(service=self.service, code=type(error).__name__, text=text))
         self.set_state(state, text)
@@ -225,3 +225,7 @@ class Node(Generic[Settings]):
         self._kept.keep(settings)
         self.announce()
         return msgspec.structs.asdict(settings)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:MAX_TEXT]

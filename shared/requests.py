@@ -71,4 +71,5 @@ def _decode(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"{kind.__name__.lower()} must be readable, got {data[:16].hex()}: {error}") from error
+        reason = str(error)[:200].encode("unicode_escape").decode()
+        raise WireError(f"{kind.__name__.lower()} must be readable, got {data[:16].hex()}: {reason}") from error

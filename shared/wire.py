@@ -30,6 +30,7 @@ DTYPES = frozenset({"<f4", "<f2", "<i4", "<i2"})
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Reference = tuple[Count, str, list[Count]]
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -90,7 +91,7 @@ def encode(message: Message, *, source: str, epoch: int, seq: int, t_capture_ns:
     Raises
     ------
     ValueError
-        If an array has a dtype or a number of dimensions that the wire does not carry.
+        If an array has a dtype, a number of dimensions or a size that the wire does not carry.
     """
     arrays: list[bytes] = []
 
@@ -99,6 +100,8 @@ def encode(message: Message, *, source: str, epoch: int, seq: int, t_capture_ns:
             raise TypeError(f"value must be an array, got {type(value).__name__}")
         if value.dtype.str not in DTYPES or value.ndim > MAX_DIMENSIONS:
             raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {value.dtype.str}")
+        if value.nbytes > MAX_FRAME_BYTES:
+            raise ValueError(f"array must have at most {MAX_FRAME_BYTES} bytes, got {value.nbytes}")
         arrays.append(value.tobytes())
         return len(arrays) - 1, value.dtype.str, value.shape
 
@@ -131,7 +134,7 @@ def peek(frames: list[bytes]) -> Envelope:
     try:
         return _decode_envelope(frames[0])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"envelope must be readable, got {frames[0][:16].hex()}: {error}") from error
+        raise WireError(f"envelope must be readable, got {frames[0][:16].hex()}: {_line(error)}") from error
 
 
 def decode(topic: str, frames: list[bytes]) -> Received:
@@ -154,14 +157,14 @@ def decode(topic: str, frames: list[bytes]) -> Received:
         message = msgspec.msgpack.decode(envelope.body, type=message_type, dec_hook=array)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(
-            f"{envelope.schema} must be readable, got {bytes(envelope.body)[:16].hex()}: {error}"
+            f"{envelope.schema} must be readable, got {bytes(envelope.body)[:16].hex()}: {_line(error)}"
         ) from error
     return Received(topic, envelope, message)
 
 
 def _array_of(value: Any, frames: list[bytes]) -> np.ndarray:
     """Return the array that a body's `[frame, dtype, shape]` stands for; ValueError becomes msgspec's own error."""
-    index, dtype, shape = msgspec.convert(value, tuple[Count, str, list[Count]])
+    index, dtype, shape = msgspec.convert(value, Reference)
     if dtype not in DTYPES or len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {dtype} {shape}")
     if index + 1 >= len(frames):
@@ -170,3 +173,8 @@ def _array_of(value: Any, frames: list[bytes]) -> np.ndarray:
     if len(frame) != math.prod(shape) * np.dtype(dtype).itemsize:
         raise ValueError(f"array frame must fit {dtype} {shape}, got {len(frame)} bytes")
     return np.frombuffer(frame, dtype).reshape(shape)
+
+
+def _line(error: Exception) -> str:
+    """Return what went wrong without what a peer may have smuggled into it: line ends, escapes, megabytes."""
+    return str(error)[:200].encode("unicode_escape").decode()
