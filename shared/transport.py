@@ -11,8 +11,10 @@ the receiver counts the gap.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +39,8 @@ LOG_INTERVAL_S = 1.0
 AUDIO_QUEUE = 64
 EVENT_QUEUE = 256
 TAP_QUEUE = 1000
+MAX_SERVED = 32
+SUBSCRIPTIONS = (b"\x00", b"\x01")  # how a receiver's wishes begin, which the bus mirrors to its tap as well
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +65,7 @@ class Waiter:
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether any of them has something to read before the time is over."""
-        return bool(self._poller.poll(timeout_s * 1000))
+        return bool(self._poller.poll(round(timeout_s * 1000)))
 
 
 def wait(sockets: Iterable[Inbox | Server], timeout_s: float) -> bool:
@@ -80,12 +84,31 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int) -> z
     return socket
 
 
+def _is_readable(socket: zmq.Socket[bytes]) -> bool:
+    """Return whether a message waits; asking costs a tenth of the exception that a vain attempt would raise."""
+    return bool(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+
+
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
         socket.close()
         raise MeshError(f"{endpoint} cannot be bound: {error.strerror}; is another mesh running?") from error
+
+
+class _Due:
+    """Says yes at most once in a while: a peer that talks nonsense fills no log."""
+
+    def __init__(self) -> None:
+        self._last_s = -LOG_INTERVAL_S
+
+    def __call__(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._last_s < LOG_INTERVAL_S:
+            return False
+        self._last_s = now_s
+        return True
 
 
 class _Closing:
@@ -156,7 +179,7 @@ class Publisher(_Closing):
         deadline_s = time.monotonic() + timeout_s
         while self._n_receivers < n_receivers:
             left_s = deadline_s - time.monotonic()
-            if left_s <= 0 or not self.socket.poll(left_s * 1000):
+            if left_s <= 0 or not self.socket.poll(math.ceil(left_s * 1000)):
                 return False
             self._n_receivers += 1 if self.socket.recv().startswith(b"\x01") else -1
         return True
@@ -189,7 +212,7 @@ class Inbox(_Closing):
         self.gaps = GapCounter()
         self.stale = 0
         self.malformed = 0
-        self._logged_s = -LOG_INTERVAL_S
+        self._log_due = _Due()
         for topic in topics:
             self.socket.setsockopt(zmq.SUBSCRIBE, f"{topic}/".encode() if topic else b"")
         self.socket.connect(endpoint)
@@ -201,11 +224,11 @@ class Inbox(_Closing):
 
     def frames(self) -> tuple[str, list[bytes]] | None:
         """Return topic and frames of the next message as they came, None when nothing waits."""
-        try:
+        while _is_readable(self.socket):
             topic, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return None
-        return topic.decode(errors="replace").rstrip("/"), frames
+            if frames or topic[:1] not in SUBSCRIPTIONS:
+                return topic.decode(errors="replace").rstrip("/"), frames
+        return None
 
     def next(self) -> wire.Received | None:
         """Return the next message that is well-formed, new and fresh; None when nothing waits."""
@@ -232,9 +255,8 @@ class Inbox(_Closing):
 
     def _refuse(self, topic: str, error: WireError) -> None:
         self.malformed += 1
-        if time.monotonic() - self._logged_s >= LOG_INTERVAL_S:
-            self._logged_s = time.monotonic()
-            log.warning("refused message topic=%s refused=%d error=%s", topic, self.malformed, error)
+        if self._log_due():
+            log.warning("refused message topic=%.64r refused=%d error=%s", topic, self.malformed, error)
 
 
 class Server(_Closing):
@@ -255,23 +277,30 @@ class Server(_Closing):
         self.socket = _socket(context, zmq.ROUTER, EVENT_QUEUE)
         self.socket.setsockopt(zmq.MAXMSGSIZE, requests.MAX_REQUEST_BYTES)
         self.malformed = 0
+        self._log_due = _Due()
         _bind(self.socket, endpoint)
 
     def serve(self, answer: Callable[[str, dict[str, Any]], object]) -> None:
-        """Answer all requests that wait with what `answer(command, arguments)` returns, or with the error it raises."""
-        while True:
-            try:
-                peer, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+        """Answer requests that wait with what `answer(command, arguments)` returns, or with the error it raises.
+
+        At most `MAX_SERVED` at a time, so that a peer who asks without end keeps nobody from working.
+        """
+        for _ in range(MAX_SERVED):
+            if not _is_readable(self.socket):
                 return
+            peer, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
             try:
                 request = requests.decode_request(b"".join(frames))
             except WireError as error:
-                self.malformed += 1
-                log.warning("refused request refused=%d error=%s", self.malformed, error)
+                self._refuse(error)
                 continue
             if request.deadline_ns >= time.monotonic_ns():
                 self.socket.send_multipart([peer, requests.encode(_reply_to(request, answer))])
+
+    def _refuse(self, error: WireError) -> None:
+        self.malformed += 1
+        if self._log_due():
+            log.warning("refused request refused=%d error=%s", self.malformed, error)
 
 
 def _reply_to(request: requests.Request, answer: Callable[[str, dict[str, Any]], object]) -> requests.Reply:
@@ -308,8 +337,9 @@ class Client(_Closing):
         """
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         request = requests.Request(next(self._ids), deadline_ns, command, arguments)
-        self.socket.send(requests.encode(request))
-        while (left_ms := (deadline_ns - time.monotonic_ns()) / 1e6) > 0 and self.socket.poll(left_ms):
+        with contextlib.suppress(zmq.Again):  # no room: as good as no answer
+            self.socket.send(requests.encode(request), zmq.NOBLOCK)
+        while (left_ms := (deadline_ns - time.monotonic_ns()) / 1e6) > 0 and self.socket.poll(math.ceil(left_ms)):
             reply = requests.decode_reply(self.socket.recv())
             if reply.id != request.id:
                 continue
@@ -326,22 +356,30 @@ class EventProxy(_Closing):
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoints: Endpoints) -> None:
-        publishers = _socket(context, zmq.XSUB, TAP_QUEUE)
-        receivers = _socket(context, zmq.XPUB, TAP_QUEUE)
-        tap = _socket(context, zmq.PUB, TAP_QUEUE)
-        control = _socket(context, zmq.PAIR, 1)
-        self.socket = _socket(context, zmq.PAIR, 1)
-        _bind(publishers, endpoints.events_in)
-        _bind(receivers, endpoints.events_out)
-        _bind(tap, endpoints.tap)
-        control_endpoint = f"inproc://event-proxy-{id(self)}"
-        control.bind(control_endpoint)
-        self.socket.connect(control_endpoint)
-        publishers.send(b"\x01")  # everything, so that the tap sees also what nobody asked for
+        with contextlib.ExitStack() as opened:  # what is open when a socket cannot be bound would hold the context
+            publishers = opened.enter_context(_socket(context, zmq.XSUB, TAP_QUEUE))
+            receivers = opened.enter_context(_socket(context, zmq.XPUB, TAP_QUEUE))
+            tap = opened.enter_context(_socket(context, zmq.PUB, TAP_QUEUE))
+            control = opened.enter_context(_socket(context, zmq.PAIR, 1))
+            self.socket = opened.enter_context(_socket(context, zmq.PAIR, 1))
+            _bind(publishers, endpoints.events_in)
+            _bind(receivers, endpoints.events_out)
+            _bind(tap, endpoints.tap)
+            control_endpoint = f"inproc://event-proxy-{id(self)}"
+            control.bind(control_endpoint)
+            self.socket.connect(control_endpoint)
+            publishers.send(b"\x01")  # everything, so that the tap sees also what nobody asked for
+            opened.pop_all()
         self._thread = threading.Thread(
             target=_forward, args=(publishers, receivers, tap, control), name="event-proxy", daemon=True
         )
         self._thread.start()
+
+    def received(self) -> tuple[int, int]:
+        """Return how many frames and bytes of events have come in so far."""
+        self.socket.send(b"STATISTICS")
+        n_frames, n_bytes, *_ = (int.from_bytes(counter, "little") for counter in self.socket.recv_multipart())
+        return n_frames, n_bytes
 
     def close(self) -> None:
         """Stop forwarding."""
