@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 PluginName = Annotated[str, Meta(min_length=1, max_length=64)]
+StreamName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]  # a slash would end its topic
 
 
 class MeshConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ class MeshConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_level : str
     """
 
-    stream: PluginName = "main"
+    stream: StreamName = "main"
     run_dir: str = ""
     state_dir: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -179,12 +180,10 @@ def load_config(file: Path | None, settings: Iterable[str] = ()) -> Config:
     ConfigError
         With every mistake, one a line: path, rule, value.
     """
-    if file is None:
-        file = default_config_file() if default_config_file().exists() else None
-    tables = _read(file) if file else {}
-    for setting in settings:
-        _apply(tables, setting)
+    tables = _read(file) if file else _read_default()
     mistakes: list[str] = []
+    for setting in settings:
+        _apply(tables, setting, mistakes)
     config = Config(**{name: _table(name, tables.get(name, {}), mistakes) for name in Config.__struct_fields__})
     mistakes += [
         _unknown("table", name, Config.__struct_fields__) for name in tables if name not in Config.__struct_fields__
@@ -199,20 +198,32 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file} must be TOML: {error}") from error
 
 
-def _apply(tables: dict[str, Any], setting: str) -> None:
+def _read_default() -> dict[str, Any]:
+    try:
+        return _read(default_config_file())
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return {}
+        raise
+
+
+def _apply(tables: dict[str, Any], setting: str, mistakes: list[str]) -> None:
     path, equals, text = setting.partition("=")
     table, dot, key = path.strip().partition(".")
     if not equals or not dot:
-        raise ConfigError(f"setting must be table.key=value, got {setting!r}")
+        mistakes.append(f"setting must be table.key=value, got {setting!r}")
+        return
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text
-    tables.setdefault(table, {})[key] = value
+    values = tables.setdefault(table, {})
+    if isinstance(values, dict):  # else the table itself is a mistake of the file, reported below
+        values[key] = value
 
 
 def _table(name: str, values: object, mistakes: list[str]) -> msgspec.Struct:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -13,6 +15,8 @@ from .errors import InputError, MeshError
 __all__ = ["Kept"]
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
+
+log = logging.getLogger(__name__)
 
 
 class Kept(Generic[Settings]):
@@ -38,8 +42,10 @@ class Kept(Generic[Settings]):
             self.settings = msgspec.convert(known, type(defaults))
         except FileNotFoundError:
             pass
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            file.replace(file.with_suffix(".broken"))
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            log.warning("set aside file=%s error=%s", file, error)
+            with contextlib.suppress(OSError):
+                file.replace(file.with_suffix(".broken"))
 
     def changed(self, key: str, value: object) -> Settings:
         """Return the settings with one changed, without keeping it.
