@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, get_args, get_type_hints
 
 import pluggy
 
@@ -38,11 +38,11 @@ def guarded(what: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) 
     Raises
     ------
     PluginError
-        Whatever it raised, except what the contracts allow it to raise: `EOFError` and the errors of SoundSage.
+        Whatever it raised, except the errors of SoundSage, which the contracts allow it to raise.
     """
     try:
         return call(*args, **kwargs)
-    except (KeyboardInterrupt, EOFError, SoundSageError):
+    except (KeyboardInterrupt, SoundSageError):
         raise
     except BaseException as error:
         raise PluginError(f"{what} raised {type(error).__name__}: {error}") from error
@@ -158,12 +158,19 @@ class Plugins:
     def _load(self, entry: EntryPoint) -> None:
         try:
             module = guarded(f"plugin {entry.name} at import", entry.load)
-            guarded(f"plugin {entry.name} at registration", self._manager.register, module, entry.name)
+            guarded(f"plugin {entry.name} at registration", self._register, entry.name, module)
+            self._distributions[entry.name] = guarded(f"distribution of {entry.name}", _distribution_of, entry)
         except SoundSageError as error:
             self._fail(entry.name, str(error))
-            return
-        if entry.dist is not None:
-            self._distributions[entry.name] = f"{entry.dist.name} {entry.dist.version}"
+
+    def _register(self, name: str, module: object) -> None:
+        if self._manager.has_plugin(name):
+            raise ValueError(f"there is another plugin {name}, which holds")
+        try:
+            self._manager.register(module, name)
+        except pluggy.PluginValidationError:
+            self._manager.unregister(name=name)
+            raise
 
     def _fail(self, plugin: str, reason: str) -> None:
         if plugin not in self.failures:
@@ -171,10 +178,20 @@ class Plugins:
         self.failures[plugin] = reason
 
 
+def _distribution_of(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else ""
+
+
 def _checked(plugin: str, kind: str, records: object) -> list[Record]:
-    if not isinstance(records, list) or not all(isinstance(record, Record) for record in records):
-        raise PluginError(f"plugin {plugin} must return a list of records in soundsage_{kind}, got {records!r:.80}")
+    (record_type,) = get_args(get_type_hints(getattr(Hooks, f"soundsage_{kind}"))["return"])
+    where = f"plugin {plugin} in soundsage_{kind}"
+    if not isinstance(records, list):
+        raise PluginError(f"{where} must return a list, got {type(records).__name__}")
     for record in records:
+        if not isinstance(record, record_type):
+            raise PluginError(f"{where} must return each a {record_type.__name__}, got {type(record).__name__}")
+        if not isinstance(record.name, str):
+            raise PluginError(f"{where} must return records with a name, got {type(record.name).__name__}")
         if record.api != API:
             raise PluginError(f"plugin {plugin} must be written for API {API}, got {record.api}; update it")
     return records
