@@ -10,12 +10,14 @@ name, a band of the spectrum `band:FREQUENCY`, a probability of the genre model 
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from .dsp.bands import N_SECTIONS
 from .errors import ModelError
 
 __all__ = ["Gate", "Manifest", "load_manifest", "sha256_of"]
@@ -102,8 +104,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"scale must be above 0, got {min(self.scale)}")
         if self.gate is not None and len(self.gate.precision) != len(self.inputs) ** 2:
             raise ValueError(f"precision must have {len(self.inputs) ** 2} values, got {len(self.gate.precision)}")
-        if Path(self.onnx).name != self.onnx:
+        if Path(self.onnx).name != self.onnx or "\0" in self.onnx:
             raise ValueError(f"onnx must be a file name, got {self.onnx!r}")
+        if self.task == "eq":
+            _require_frequencies(self.labels)
+
+
+def _require_frequencies(labels: tuple[str, ...]) -> None:
+    if len(labels) > N_SECTIONS:
+        raise ValueError(f"labels must be at most {N_SECTIONS}, got {len(labels)}")
+    for label in labels:
+        if not math.isfinite(float(label)):
+            raise ValueError(f"labels must be frequencies in Hz, got {label!r}")
 
 
 def load_manifest(file: Path) -> Manifest:

@@ -33,7 +33,12 @@ class LevelMeter:
         self._n_samples = 0
 
     def add(self, samples: np.ndarray, sample_rate: int) -> bool:
-        """Take a block of shape (n_channels, n_samples), float32, and return whether the levels are due."""
+        """Take a block of shape (n_channels, n_samples), float32, and return whether the levels are due.
+
+        A block with a sample that is not finite has no level and is left out.
+        """
+        if not np.isfinite(samples).all():
+            return False
         n_channels, n_samples = samples.shape
         if n_channels != self._energy.size:
             self._clear(n_channels)
