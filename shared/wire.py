@@ -26,7 +26,7 @@ __all__ = ["MAX_FRAMES", "MAX_FRAME_BYTES", "Envelope", "Received", "decode", "e
 MAX_FRAMES = 8
 MAX_FRAME_BYTES = 4 << 20
 MAX_DIMENSIONS = 2
-DTYPES = frozenset({"<f4", "<f2", "<i4", "<i2"})
+ITEM_BYTES = {"<f4": 4, "<f2": 2, "<i4": 4, "<i2": 2}
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -98,8 +98,8 @@ def encode(message: Message, *, source: str, epoch: int, seq: int, t_capture_ns:
     def reference(value: object) -> tuple[int, str, tuple[int, ...]]:
         if not isinstance(value, np.ndarray):
             raise TypeError(f"value must be an array, got {type(value).__name__}")
-        if value.dtype.str not in DTYPES or value.ndim > MAX_DIMENSIONS:
-            raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {value.dtype.str}")
+        if value.dtype.str not in ITEM_BYTES or value.ndim > MAX_DIMENSIONS:
+            raise ValueError(f"array must be one of {sorted(ITEM_BYTES)} with at most 2 axes, got {value.dtype.str}")
         if value.nbytes > MAX_FRAME_BYTES:
             raise ValueError(f"array must have at most {MAX_FRAME_BYTES} bytes, got {value.nbytes}")
         arrays.append(value.tobytes())
@@ -165,12 +165,12 @@ def decode(topic: str, frames: list[bytes]) -> Received:
 def _array_of(value: Any, frames: list[bytes]) -> np.ndarray:
     """Return the array that a body's `[frame, dtype, shape]` stands for; ValueError becomes msgspec's own error."""
     index, dtype, shape = msgspec.convert(value, Reference)
-    if dtype not in DTYPES or len(shape) > MAX_DIMENSIONS:
-        raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {dtype} {shape}")
+    if dtype not in ITEM_BYTES or len(shape) > MAX_DIMENSIONS:
+        raise ValueError(f"array must be one of {sorted(ITEM_BYTES)} with at most 2 axes, got {dtype} {shape}")
     if index + 1 >= len(frames):
         raise ValueError(f"array frame must be below {len(frames) - 1}, got {index}")
     frame = frames[index + 1]
-    if len(frame) != math.prod(shape) * np.dtype(dtype).itemsize:
+    if len(frame) != math.prod(shape) * ITEM_BYTES[dtype]:
         raise ValueError(f"array frame must fit {dtype} {shape}, got {len(frame)} bytes")
     return np.frombuffer(frame, dtype).reshape(shape)
 

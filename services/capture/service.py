@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 
 from soundsage.shared.config import Config
@@ -29,7 +28,6 @@ def run(config: Config, stop: threading.Event) -> None:
     with Node("capture", config.mesh, stop, NoSettings()) as node:
         audio = node.audio_publisher()
         audio.await_receivers(N_RECEIVERS, RECEIVERS_S)
-        gc.freeze()
         while not stop.is_set():
             try:
                 source = _open(config)

@@ -53,7 +53,6 @@ def run(config: Config, stop: threading.Event) -> None:
         curves = node.events(EqCurve, stream=config.mesh.stream)
         player = Player(config.renderer, node, audio)
         player.warm_up()
-        gc.freeze()
         gc.disable()  # nothing here makes cycles, and a collection would cost a block its time
         node.set_state("ready")
         try:
