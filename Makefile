@@ -2,7 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 SOUND_PACKAGES := libportaudio2 libasound2-plugins
 TEST_PACKAGES := pulseaudio pulseaudio-utils espeak-ng
 
