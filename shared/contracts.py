@@ -316,8 +316,9 @@ class Effect(Protocol):
     def process(self, samples: np.ndarray) -> None:
         """Change a block."""
 
-    def set_params(self, **params: float) -> None:
-        """Take new parameters, without a click."""
+    @property
+    def set_params(self) -> Callable[..., None]:
+        """A method that takes parameters by name, each a float, and changes to them without a click."""
 
     def latency(self) -> int:
         """Return the delay in samples."""

@@ -5,6 +5,8 @@ Each is called once per process and returns records; what a record makes is desc
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import click
 import pluggy
 
@@ -16,7 +18,7 @@ hookspec = pluggy.HookspecMarker("soundsage")
 hookimpl = pluggy.HookimplMarker("soundsage")
 
 
-class Hooks:
+class Hooks(Protocol):
     """What the core asks of its plugins."""
 
     @hookspec

@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import ParamSpec, TypeVar, get_args, get_type_hints
+from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
+import click
 import pluggy
 
 from .contracts import API, Record
@@ -125,16 +126,16 @@ class Plugins:
     def entries(self, kind: str) -> list[Entry]:
         """Return the records of a kind, such as `sources`, in order of their names; the first of a name holds."""
         found: dict[str, Entry] = {}
-        hook = getattr(self._manager.hook, f"soundsage_{kind}")
-        for implementation in hook.get_hookimpls():
-            plugin = implementation.plugin_name
-            try:
-                records = guarded(f"plugin {plugin} in soundsage_{kind}", implementation.function)
-                for record in _checked(plugin, kind, records):
-                    found.setdefault(record.name, Entry(plugin, self._distributions.get(plugin, ""), record))
-            except SoundSageError as error:
-                self._fail(plugin, str(error))
+        for plugin, record in self._answers(kind):
+            found.setdefault(record.name, Entry(plugin, self._distributions.get(plugin, ""), record))
         return [found[name] for name in sorted(found)]
+
+    def commands(self) -> dict[str, click.Command]:
+        """Return the commands that plugins add to the command line, by name; the first of a name holds."""
+        found: dict[str, click.Command] = {}
+        for _, command in self._answers("commands"):
+            found.setdefault(command.name, command)
+        return found
 
     def records(self, kind: str, record_type: type[AnyRecord]) -> list[AnyRecord]:
         """Return the records of a kind that are of the right type."""
@@ -154,6 +155,19 @@ class Plugins:
         near = difflib.get_close_matches(name, records, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"{kind.removesuffix('s')} must be one of {', '.join(records) or 'none'}, got {name!r}{hint}")
+
+    def _answers(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """Yield what each plugin returns for a kind, with the plugin's name."""
+        for implementation in getattr(self._manager.hook, f"soundsage_{kind}").get_hookimpls():
+            plugin = implementation.plugin_name
+            try:
+                answers = guarded(f"plugin {plugin} in soundsage_{kind}", implementation.function)
+                answers = _checked(plugin, kind, answers)
+            except SoundSageError as error:
+                self._fail(plugin, str(error))
+                continue
+            for answer in answers:
+                yield plugin, answer
 
     def _load(self, entry: EntryPoint) -> None:
         try:
@@ -182,19 +196,19 @@ def _distribution_of(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else ""
 
 
-def _checked(plugin: str, kind: str, records: object) -> list[Record]:
-    (record_type,) = get_args(get_type_hints(getattr(Hooks, f"soundsage_{kind}"))["return"])
+def _checked(plugin: str, kind: str, answers: object) -> list[Any]:
+    (answer_type,) = get_args(get_type_hints(getattr(Hooks, f"soundsage_{kind}"))["return"])
     where = f"plugin {plugin} in soundsage_{kind}"
-    if not isinstance(records, list):
-        raise PluginError(f"{where} must return a list, got {type(records).__name__}")
-    for record in records:
-        if not isinstance(record, record_type):
-            raise PluginError(f"{where} must return each a {record_type.__name__}, got {type(record).__name__}")
-        if not isinstance(record.name, str):
-            raise PluginError(f"{where} must return records with a name, got {type(record.name).__name__}")
-        if record.api != API:
-            raise PluginError(f"plugin {plugin} must be written for API {API}, got {record.api}; update it")
-    return records
+    if not isinstance(answers, list):
+        raise PluginError(f"{where} must return a list, got {type(answers).__name__}")
+    for answer in answers:
+        if not isinstance(answer, answer_type):
+            raise PluginError(f"{where} must return each a {answer_type.__name__}, got {type(answer).__name__}")
+        if not isinstance(answer.name, str):
+            raise PluginError(f"{where} must return each with a name, got {type(answer.name).__name__}")
+        if isinstance(answer, Record) and answer.api != API:
+            raise PluginError(f"plugin {plugin} must be written for API {API}, got {answer.api}; update it")
+    return answers
 
 
 @functools.cache

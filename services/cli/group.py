@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-from importlib.metadata import entry_points
 from typing import Any, cast
 
 import click
 
-from soundsage.shared.errors import PluginError
-from soundsage.shared.plugins import ENTRY_POINT_GROUP, guarded
+from soundsage.shared.plugins import installed_plugins
 
 __all__ = ["LazyGroup"]
 
@@ -43,15 +41,8 @@ class LazyGroup(click.Group):
 @functools.cache
 def _plugin_commands() -> dict[str, click.Command]:
     """Return what plugins add; one that fails is left out and said so."""
-    found: dict[str, click.Command] = {}
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            hook = getattr(guarded(f"plugin {entry.name} at import", entry.load), "soundsage_commands", list)
-            commands = guarded(f"plugin {entry.name} in soundsage_commands", hook)
-        except PluginError as error:
-            click.echo(f"soundsage: left out {error}", err=True)
-            continue
-        found.update(
-            {command.name: command for command in commands if isinstance(command, click.Command) and command.name}
-        )
-    return found
+    plugins = installed_plugins()
+    commands = plugins.commands()
+    for failure in plugins.failures.values():
+        click.echo(f"soundsage: left out {failure}", err=True)
+    return commands

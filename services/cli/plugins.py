@@ -19,7 +19,6 @@ from soundsage.shared.hookspecs import KINDS
 from soundsage.shared.plugins import Entry, installed_plugins
 
 from .columns import columns
-from .group import _plugin_commands
 from .options import json_option
 from .scaffold import TEMPLATE_KINDS, write_plugin
 
@@ -103,7 +102,7 @@ def _found() -> Iterator[Found]:
         if kind != "commands":
             for entry in installed_plugins().entries(kind):
                 yield _found_in(kind, entry)
-    for name, command in _plugin_commands().items():
+    for name, command in installed_plugins().commands().items():
         yield Found("commands", name, command.get_short_help_str(100), "", command)
 
 

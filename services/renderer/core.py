@@ -15,7 +15,7 @@ from soundsage.shared.dsp import EqBand, design
 from soundsage.shared.dsp.rack import Rack
 from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import EqCurve
-from soundsage.shared.plugins import Guard
+from soundsage.shared.plugins import Guard, guarded
 
 __all__ = ["GuardedEffect", "Rendering"]
 
@@ -31,11 +31,17 @@ class GuardedEffect:
     effect : Effect
     shape : tuple of int
         Channels and the longest block.
+
+    Attributes
+    ----------
+    latency_samples : int
+        How much later the sound comes out.
     """
 
     def __init__(self, name: str, effect: Effect, shape: tuple[int, int]) -> None:
         self._guard = Guard(f"effect {name}")
         self._effect = effect
+        self.latency_samples = guarded(f"effect {name}", effect.latency)
         self._before = np.zeros(shape, np.float32)
 
     def process(self, samples: np.ndarray) -> PluginError | None:
@@ -92,6 +98,11 @@ class Rendering:
         self._max_block = max_block
         self._memory = np.zeros(n_channels * max_block, np.float32)
         self._effects = effects
+
+    @property
+    def latency_samples(self) -> int:
+        """How much later the sound comes out of the effects; the rack adds nothing."""
+        return sum(effect.latency_samples for effect in self._effects)
 
     @property
     def n_refused(self) -> int:

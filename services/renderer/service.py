@@ -12,16 +12,15 @@ import numpy as np
 from msgspec import Meta
 
 from soundsage.shared.config import Config, RendererConfig
-from soundsage.shared.contracts import Chain, ChainStep, Effect, EffectRecord
 from soundsage.shared.messages import AudioBlock, EqCurve, RenderMeter, StreamEnded
 from soundsage.shared.meters import LevelMeter
 from soundsage.shared.node import Node
-from soundsage.shared.plugins import guarded, installed_plugins
 from soundsage.shared.transport import Inbox
 from soundsage.shared.units import samples_to_s
 from soundsage.shared.wire import Received
 
-from .core import GuardedEffect, Rendering
+from .chain import effects_of
+from .core import Rendering
 from .measures import Samples
 from .output import Output
 
@@ -122,7 +121,7 @@ class Player:
     def _open(self, block: AudioBlock) -> None:
         n_channels, n_samples = block.samples.shape
         max_block = max(MIN_BLOCK, n_samples)
-        effects = _effects(self._config.chain, block.sample_rate, n_channels, max_block)
+        effects = effects_of(self._config.chain, block.sample_rate, n_channels, max_block)
         self._rendering = Rendering(block.sample_rate, n_channels, max_block, self._config.hold_s, effects)
         if self._curve is not None:
             self._rendering.follow(self._curve)
@@ -167,20 +166,3 @@ class Player:
         rendering.failures.clear()
         missing = " ".join(output.missing for output in self._outputs if output.missing)
         self._node.set_state("waiting" if missing else "ready", missing)
-
-
-def _effects(chain: str, sample_rate: int, n_channels: int, max_block: int) -> tuple[GuardedEffect, ...]:
-    if not chain:
-        return ()
-    steps = installed_plugins().find("effect_chains", Chain, chain).steps
-    return tuple(
-        GuardedEffect(step.effect, _prepared(step, sample_rate, n_channels, max_block), (n_channels, max_block))
-        for step in steps
-    )
-
-
-def _prepared(step: ChainStep, sample_rate: int, n_channels: int, max_block: int) -> Effect:
-    record = installed_plugins().find("effects", EffectRecord, step.effect)
-    effect = guarded(f"effect {step.effect}", record.prepare, sample_rate, n_channels, max_block)
-    guarded(f"effect {step.effect}", effect.set_params, **step.params)
-    return effect

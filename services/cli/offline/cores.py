@@ -14,19 +14,12 @@ import numpy as np
 from soundsage.services.broker.core import Inference
 from soundsage.services.broker.models import load_inference
 from soundsage.services.features.core import Measuring, vector_of
-from soundsage.services.renderer.core import GuardedEffect, Rendering
+from soundsage.services.renderer.chain import effects_of
+from soundsage.services.renderer.core import Rendering
 from soundsage.services.strategy.core import Steering
 from soundsage.shared.audiofile import AudioFile
 from soundsage.shared.config import Config, RendererConfig
-from soundsage.shared.contracts import (
-    Chain,
-    Effect,
-    EffectRecord,
-    ExtractorRecord,
-    StrategyContext,
-    StrategyRecord,
-    WindowFeatures,
-)
+from soundsage.shared.contracts import ExtractorRecord, StrategyContext, StrategyRecord, WindowFeatures
 from soundsage.shared.errors import InputError, MediaError, PluginError
 from soundsage.shared.messages import AudioBlock, EqCurve
 from soundsage.shared.plugins import guarded, installed_plugins
@@ -140,10 +133,9 @@ class Sounding:
     """
 
     def __init__(self, config: RendererConfig, sample_rate: int, n_channels: int, max_block: int) -> None:
-        effects = _effects(config.chain, sample_rate, n_channels, max_block)
-        guards = tuple(GuardedEffect(name, effect, (n_channels, max_block)) for name, effect in effects)
-        self._rendering = Rendering(sample_rate, n_channels, max_block, config.hold_s, guards)
-        self._latency_samples = sum(effect.latency() for _, effect in effects)
+        effects = effects_of(config.chain, sample_rate, n_channels, max_block)
+        self._rendering = Rendering(sample_rate, n_channels, max_block, config.hold_s, effects)
+        self._latency_samples = self._rendering.latency_samples
         self._to_skip = self._latency_samples
         self._silence = np.zeros((n_channels, max_block), np.float32)
 
@@ -173,15 +165,3 @@ class Sounding:
             n_samples = min(left, self._silence.shape[1])
             left -= n_samples
             yield self.render(self._silence[:, :n_samples])
-
-
-def _effects(chain: str, sample_rate: int, n_channels: int, max_block: int) -> list[tuple[str, Effect]]:
-    if not chain:
-        return []
-    prepared = []
-    for step in installed_plugins().find("effect_chains", Chain, chain).steps:
-        record = installed_plugins().find("effects", EffectRecord, step.effect)
-        effect = guarded(f"effect {step.effect}", record.prepare, sample_rate, n_channels, max_block)
-        guarded(f"effect {step.effect}", effect.set_params, **step.params)
-        prepared.append((step.effect, effect))
-    return prepared
