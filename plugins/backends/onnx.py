@@ -17,7 +17,7 @@ from soundsage.shared.hookspecs import hookimpl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import onnxruntime  # type: ignore[import-untyped]  # it ships no types
+    import onnxruntime
 
 __all__ = ["OnnxSession", "load", "soundsage_inference_backends"]
 

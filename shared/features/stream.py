@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import soxr  # type: ignore[import-untyped]  # soxr ships no types
+import soxr
 
 from .descriptors import ROW_LENGTH, FrameAnalyser
 from .filterbanks import HOP_LENGTH, N_FFT, SAMPLE_RATE

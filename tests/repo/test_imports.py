@@ -18,7 +18,12 @@ MAY_IMPORT = {
     "services": ("soundsage.shared",),
     "training": ("soundsage.shared",),
     # Composes the pure cores in one process: the reference for the mesh.
-    "services.cli.offline*": ("soundsage.shared", "soundsage.services.*.core", "soundsage.services.broker.models"),
+    "services.cli.offline*": (
+        "soundsage.shared",
+        "soundsage.services.*.core",
+        "soundsage.services.broker.models",
+        "soundsage.services.renderer.chain",
+    ),
 }
 
 # What each folder may import of others' libraries.
@@ -34,6 +39,7 @@ LIBRARIES = {
     "services.cli.offline*": {"click", "msgspec", "numpy", "soundfile"},
     "shared.transport": {"zmq"},
     "shared.hookspecs": {"click", "pluggy"},  # commands are click's
+    "shared.plugins": {"click", "pluggy"},
     "shared.audiofile": {"av", "numpy", "soundfile"},  # one decoder for sources, files and training
     "shared.features*": {"numpy", "soxr"},
     "shared.conformance*": {"click", "msgspec", "numpy", "pytest"},  # tests that third parties run
