@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .data import GENRES, Track, artist_key, is_doubtful
+from .repair import LARGE_DB
 
 __all__ = ["data_of", "eq_card", "figure", "genre_card"]
 
@@ -79,6 +80,9 @@ def eq_card(data: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
             (method, *(figure(row[name]) for name in ("left", "removed", "added")))
             for method, row in metrics["methods"].items()
         ),
+        large=figure(metrics["large"]["model"]["removed"]),
+        large_before=metrics["large"]["nothing"]["left"][0],
+        large_db=LARGE_DB,
         genres=_lines(
             (genre, f"{row['removed']:.2f}", f"{row['added']:.2f}") for genre, row in metrics["genres"].items()
         ),

@@ -16,10 +16,10 @@ import numpy as np
 
 from .calibrate import distances_of, log_posterior, precision_of, temperature_of
 from .data import GENRES, Track
-from .genre import GENRE_SETTINGS, fit_genre, rows_of, stopping_epoch
+from .genre import GENRE_SETTINGS, fit_genre, stopping_epoch
 from .network import TrainSettings
 from .split import Fold, artists_of, folds_of, sources_of
-from .table import FeatureTable
+from .table import FeatureTable, rows_of, untouched_rows_of
 
 __all__ = [
     "Figures",
@@ -94,7 +94,7 @@ def held_out(
         fit = fit_genre(table, fold.train, seed, n_epochs=stop, settings=settings)
         test = rows_of(table, fold.test)
         logits[test] = fit.logits(table.features[test])
-        precision = precision_of(fit.scaled(table.features[rows_of(table, fold.train)]))
+        precision = precision_of(fit.scaled(table.features[untouched_rows_of(table, fold.train)]))
         distances[test] = distances_of(fit.scaled(table.features[test]), precision)
         stops.append(stop)
         progress(done)
@@ -215,7 +215,8 @@ def _calibrated(table: FeatureTable, logits: np.ndarray, folds: Sequence[Fold]) 
     calibrated = np.zeros(logits.shape)
     for fold in folds:
         test = np.isin(table.track_of_row, fold.test)
-        temperature = temperature_of(logits[~test], table.label_of_row[~test])
+        known = table.is_untouched & ~test
+        temperature = temperature_of(logits[known], table.label_of_row[known])
         calibrated[test] = log_posterior(logits[test], temperature)
     return calibrated
 

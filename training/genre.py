@@ -15,14 +15,14 @@ import numpy as np
 from .data import GENRES
 from .network import Goal, Layer, Rows, TrainSettings, forward, train
 from .outliers import outlier_features
-from .split import artists_of, folds_of
+from .split import median_stop
+from .table import FeatureTable, untouched_rows_of
 
 if TYPE_CHECKING:
     import torch
 
-    from .table import FeatureTable
 
-__all__ = ["GENRE_SETTINGS", "N_SELECTED", "GenreFit", "fit_genre", "rows_of", "stopping_epoch"]
+__all__ = ["GENRE_SETTINGS", "N_SELECTED", "GenreFit", "fit_genre", "stopping_epoch"]
 
 N_SELECTED = 60
 """Features that the F-test keeps of 80."""
@@ -31,7 +31,6 @@ GENRE_SETTINGS = TrainSettings(hidden=(256, 128, 64), dropout=(0.3, 0.3, 0.2))
 """The network 60-256-128-64-8 and its training."""
 
 _LABEL_SMOOTHING = 0.1
-_N_VALIDATION_PARTS = 3
 _N_OUTLIERS = 600
 _OUTLIER_SHARE = 0.1
 _OUTLIER_SEED = 440
@@ -89,7 +88,7 @@ def fit_genre(
         Without them, when training stops.
     settings : TrainSettings
     """
-    rows = rows_of(table, train_tracks)
+    rows = untouched_rows_of(table, train_tracks)
     selected = _selected(table.features[rows], table.label_of_row[rows])
     mean, scale = _scaling(table.features[rows][:, selected])
     untrained = GenreFit(selected, mean, scale, (), 0)
@@ -106,28 +105,16 @@ def fit_genre(
 
 
 def stopping_epoch(table: FeatureTable, train_tracks: np.ndarray, seed: int, settings: TrainSettings) -> int:
-    """Return when to stop training on these tracks.
+    """Return when to stop training on these tracks, found on some artists among them."""
 
-    It is the median over three divisions of their artists: with so few artists a single one says little.
-    """
-    groups = [artists_of(table.tracks)[index] for index in train_tracks]
-    parts = folds_of(groups, table.label_of_track[train_tracks], _N_VALIDATION_PARTS, seed)
-    stops = [
-        fit_genre(
-            table, train_tracks[part.train], seed, validation_tracks=train_tracks[part.test], settings=settings
-        ).n_epochs
-        for part in parts
-    ]
-    return sorted(stops)[len(stops) // 2]
+    def stop(known: np.ndarray, validation: np.ndarray) -> int:
+        return fit_genre(table, known, seed, validation_tracks=validation, settings=settings).n_epochs
 
-
-def rows_of(table: FeatureTable, tracks: np.ndarray) -> np.ndarray:
-    """Return the indices of the rows of some tracks."""
-    return np.flatnonzero(np.isin(table.track_of_row, tracks))
+    return median_stop(table.tracks, table.label_of_track, train_tracks, seed, stop)
 
 
 def _examples(fit: GenreFit, table: FeatureTable, tracks: np.ndarray) -> Rows:
-    rows = rows_of(table, tracks)
+    rows = untouched_rows_of(table, tracks)
     labels = table.label_of_row[rows]
     targets = np.eye(len(GENRES), dtype=np.float32)[labels]
     return Rows(fit.scaled(table.features[rows]), targets, _weights(labels))

@@ -17,11 +17,14 @@ import numpy as np
 from .data import GENRES, artist_key, source_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .data import Track
 
-__all__ = ["Fold", "artists_of", "checksum_of", "folds_of", "require_disjoint", "sources_of"]
+__all__ = ["Fold", "artists_of", "checksum_of", "folds_of", "median_stop", "require_disjoint", "sources_of"]
+
+
+_N_VALIDATION_PARTS = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,6 +104,32 @@ def checksum_of(tracks: Sequence[Track], folds: Sequence[Fold]) -> str:
     """Return a SHA-256 that two splits share exactly if they test the same files in the same folds."""
     lines = [f"{number}\t{tracks[index].file}" for number, fold in enumerate(folds) for index in fold.test]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def median_stop(
+    tracks: Sequence[Track],
+    labels: np.ndarray,
+    train_tracks: np.ndarray,
+    seed: int,
+    stop: Callable[[np.ndarray, np.ndarray], int],
+) -> int:
+    """Return when to stop training: the median over three divisions of the artists of the training tracks.
+
+    With few artists a single division says little.
+
+    Parameters
+    ----------
+    tracks, labels : sequence of Track, ndarray of shape (n_tracks,)
+        Of the whole table.
+    train_tracks : ndarray of int64
+        What may be looked at.
+    seed : int
+    stop : callable
+        `stop(known, validation)` trains on the one and returns the epoch that was best on the other.
+    """
+    artists = artists_of(tracks)
+    parts = folds_of([artists[index] for index in train_tracks], labels[train_tracks], _N_VALIDATION_PARTS, seed)
+    return sorted(stop(train_tracks[part.train], train_tracks[part.test]) for part in parts)[len(parts) // 2]
 
 
 def _dealt(members: list[np.ndarray], labels: np.ndarray, n_folds: int) -> np.ndarray:

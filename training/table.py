@@ -2,7 +2,9 @@
 
 Conventions
 -----------
-One row per window, `ROW_INTERVAL_S` apart, in the order of tracks and time. `track_of_row` points into `tracks`.
+One row per window, in the order of tracks; `track_of_row` points into `tracks`. Rows of untouched music are
+`ROW_INTERVAL_S` apart. Rows of equalised music follow those of their track, each from a random place through a random
+curve.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from soundsage.shared.dsp import GRAPHIC_FREQUENCIES_HZ
 from soundsage.shared.errors import InputError
 from soundsage.shared.features import (
     BAND_FREQUENCIES_HZ,
@@ -21,18 +24,33 @@ from soundsage.shared.features import (
     FEATURE_SET,
     HOP_LENGTH,
     SAMPLE_RATE,
+    WINDOW_S,
+    WindowFeatures,
     windows_of,
 )
 
 from .data import GENRES, Track, decoded
+from .degrade import equalised, random_gains_db
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["FeatureTable", "load_table", "save_table", "subset", "table_of"]
+__all__ = [
+    "FeatureTable",
+    "load_table",
+    "rows_of",
+    "save_table",
+    "subset",
+    "table_of",
+    "untouched",
+    "untouched_rows_of",
+]
 
-ROW_INTERVAL_S = 1.0
+ROW_INTERVAL_S = 2.0
+_HEARD_S = WINDOW_S + 0.02
+_EXCERPT_S = _HEARD_S + 0.2
+_Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 _HOPS_PER_ROW = round(ROW_INTERVAL_S * SAMPLE_RATE / HOP_LENGTH)
 
 
@@ -46,17 +64,24 @@ class FeatureTable:
     track_of_row : ndarray of shape (n_rows,), int64
     features : ndarray of shape (n_rows, 80), float32
     bands_db : ndarray of shape (n_rows, 24), float32
+    gains_db : ndarray of shape (n_rows, 10), float32
+        The curve that the music went through; zeros where it is untouched.
     """
 
     tracks: tuple[Track, ...]
     track_of_row: np.ndarray
     features: np.ndarray
     bands_db: np.ndarray
+    gains_db: np.ndarray
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
         n_rows = len(self.track_of_row)
-        widths = {"features": len(FEATURE_NAMES), "bands_db": len(BAND_FREQUENCIES_HZ)}
+        widths = {
+            "features": len(FEATURE_NAMES),
+            "bands_db": len(BAND_FREQUENCIES_HZ),
+            "gains_db": len(GRAPHIC_FREQUENCIES_HZ),
+        }
         for name, width in widths.items():
             array = getattr(self, name)
             if array.shape != (n_rows, width) or not np.isfinite(array).all():
@@ -74,21 +99,37 @@ class FeatureTable:
         return labels
 
     @property
+    def is_untouched(self) -> np.ndarray:
+        """Whether each row is of music as it is, shape (n_rows,), bool."""
+        return np.asarray(~self.gains_db.any(axis=1))
+
+    @property
     def sha256(self) -> str:
         """Of tracks and numbers: two tables with one sum are the same data."""
         digest = hashlib.sha256(msgspec.json.encode(self.tracks))
-        for array in (self.track_of_row, self.features, self.bands_db):
+        for array in (self.track_of_row, self.features, self.bands_db, self.gains_db):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
 
-def table_of(folder: Path, tracks: Sequence[Track], progress: Callable[[int], None] = lambda _: None) -> FeatureTable:
+def table_of(
+    folder: Path,
+    tracks: Sequence[Track],
+    *,
+    n_equalised: int = 12,
+    seed: int = 440,
+    progress: Callable[[int], None] = lambda _: None,
+) -> FeatureTable:
     """Return the table of a folder's tracks; those shorter than a window are left out.
 
     Parameters
     ----------
     folder : Path
     tracks : sequence of Track
+    n_equalised : int
+        Equalised rows of each track, besides those of the untouched music.
+    seed : int
+        For places and curves.
     progress : callable
         Is told how many tracks are done.
 
@@ -97,29 +138,72 @@ def table_of(folder: Path, tracks: Sequence[Track], progress: Callable[[int], No
     InputError
         If a track cannot be decoded, or none is long enough.
     """
+    generator = np.random.default_rng(seed)
     kept: list[Track] = []
-    rows: list[tuple[np.ndarray, np.ndarray]] = []
-    counts: list[int] = []
+    parts: list[_Rows] = []
     for done, track in enumerate(tracks, start=1):
-        windows = windows_of(*decoded(folder, track))[::_HOPS_PER_ROW]
-        if windows:
+        samples, sample_rate = decoded(folder, track)
+        if samples.shape[1] > _EXCERPT_S * sample_rate:
             kept.append(track)
-            counts.append(len(windows))
-            rows += [(window.features, window.bands_db) for window in windows]
+            parts.append(_untouched(samples, sample_rate))
+            parts += [_equalised(samples, sample_rate, generator) for _ in range(n_equalised)]
         progress(done)
     if not kept:
-        raise InputError(f"tracks in {folder} must be longer than a window, got none")
-    features, bands_db = (np.stack(column) for column in zip(*rows, strict=True))
-    return FeatureTable(tuple(kept), np.repeat(np.arange(len(kept)), counts), features, bands_db)
+        raise InputError(f"tracks in {folder} must be longer than {_EXCERPT_S} s, got none")
+    counts = [
+        sum(len(part[0]) for part in parts[i : i + 1 + n_equalised]) for i in range(0, len(parts), 1 + n_equalised)
+    ]
+    features, bands_db, gains_db = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return FeatureTable(tuple(kept), np.repeat(np.arange(len(kept)), counts), features, bands_db, gains_db)
+
+
+def _untouched(samples: np.ndarray, sample_rate: int) -> _Rows:
+    windows = windows_of(samples, sample_rate)[::_HOPS_PER_ROW]
+    return _stacked(windows, np.zeros(len(GRAPHIC_FREQUENCIES_HZ)))
+
+
+def _equalised(samples: np.ndarray, sample_rate: int, generator: np.random.Generator) -> _Rows:
+    """Return the row of a random place of a track through a random curve."""
+    n_samples = round(_EXCERPT_S * sample_rate)
+    start = generator.integers(samples.shape[1] - n_samples)
+    gains_db = random_gains_db(generator)
+    excerpt = equalised(samples[:, start : start + n_samples], sample_rate, gains_db)
+    # The filters' own beginning is left out with the first samples.
+    return _stacked(windows_of(excerpt[:, -round(_HEARD_S * sample_rate) :], sample_rate)[:1], gains_db)
+
+
+def _stacked(windows: Sequence[WindowFeatures], gains_db: np.ndarray) -> _Rows:
+    return (
+        np.stack([window.features for window in windows]),
+        np.stack([window.bands_db for window in windows]),
+        np.tile(gains_db.astype(np.float32), (len(windows), 1)),
+    )
 
 
 def subset(table: FeatureTable, is_kept: Callable[[Track], bool]) -> FeatureTable:
     """Return the rows of the tracks for which `is_kept` is true."""
     kept = np.array([is_kept(track) for track in table.tracks], dtype=bool)
     renumbered = np.cumsum(kept) - 1
-    rows = kept[table.track_of_row]
+    rows = np.flatnonzero(kept[table.track_of_row])
     tracks = tuple(track for track, keep in zip(table.tracks, kept, strict=True) if keep)
-    return FeatureTable(tracks, renumbered[table.track_of_row[rows]], table.features[rows], table.bands_db[rows])
+    return dataclasses.replace(
+        _with_rows(table, rows), tracks=tracks, track_of_row=renumbered[table.track_of_row[rows]]
+    )
+
+
+def rows_of(table: FeatureTable, tracks: np.ndarray) -> np.ndarray:
+    """Return the indices of the rows of some tracks."""
+    return np.flatnonzero(np.isin(table.track_of_row, tracks))
+
+
+def untouched_rows_of(table: FeatureTable, tracks: np.ndarray) -> np.ndarray:
+    """Return the indices of the untouched rows of some tracks."""
+    return np.flatnonzero(np.isin(table.track_of_row, tracks) & table.is_untouched)
+
+
+def untouched(table: FeatureTable) -> FeatureTable:
+    """Return the table without its equalised rows."""
+    return _with_rows(table, np.flatnonzero(table.is_untouched))
 
 
 def save_table(table: FeatureTable, file: Path) -> None:
@@ -131,6 +215,7 @@ def save_table(table: FeatureTable, file: Path) -> None:
         track_of_row=table.track_of_row.astype(np.int32),
         features=table.features,
         bands_db=table.bands_db,
+        gains_db=table.gains_db,
     )
 
 
@@ -147,6 +232,18 @@ def load_table(file: Path) -> FeatureTable:
             if str(arrays["feature_set"]) != FEATURE_SET:
                 raise InputError(f"table {file} must hold {FEATURE_SET}, got {arrays['feature_set']}; extract it again")
             tracks = msgspec.json.decode(arrays["tracks"].tobytes(), type=tuple[Track, ...])
-            return FeatureTable(tracks, arrays["track_of_row"].astype(np.int64), arrays["features"], arrays["bands_db"])
+            return FeatureTable(
+                tracks,
+                arrays["track_of_row"].astype(np.int64),
+                arrays["features"],
+                arrays["bands_db"],
+                arrays["gains_db"],
+            )
     except (OSError, KeyError, ValueError, msgspec.DecodeError) as error:
         raise InputError(f"table {file} cannot be read: {error}; extract it again") from error
+
+
+def _with_rows(table: FeatureTable, rows: np.ndarray) -> FeatureTable:
+    return FeatureTable(
+        table.tracks, table.track_of_row[rows], table.features[rows], table.bands_db[rows], table.gains_db[rows]
+    )
