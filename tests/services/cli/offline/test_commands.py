@@ -204,7 +204,7 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> None:
     """Install both effects and nothing else."""
     plugins = Plugins(())
     plugins._manager.register(Registered(), "effects")
-    monkeypatch.setattr(cores, "installed_plugins", lambda: plugins)
+    monkeypatch.setattr(chain, "installed_plugins", lambda: plugins)
 
 
 @pytest.mark.usefixtures("effects")
