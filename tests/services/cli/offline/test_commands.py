@@ -14,6 +14,7 @@ import soundfile
 from click.testing import CliRunner
 
 from soundsage.services.cli.offline import analyze, cores, enhance
+from soundsage.services.renderer import chain
 from soundsage.shared.config import RendererConfig
 from soundsage.shared.contracts import Chain, ChainStep, Decision, EffectRecord, StrategyContext, StrategyRecord
 from soundsage.shared.dsp import EqBand
