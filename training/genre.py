@@ -31,8 +31,8 @@ GENRE_SETTINGS = TrainSettings(hidden=(256, 128, 64), dropout=(0.3, 0.3, 0.2))
 """The network 60-256-128-64-8 and its training."""
 
 _LABEL_SMOOTHING = 0.1
-_N_OUTLIERS = 600
-_OUTLIER_SHARE = 0.1
+_N_OUTLIERS = 900
+_OUTLIER_SHARE = 0.15
 _OUTLIER_SEED = 440
 
 

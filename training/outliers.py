@@ -21,7 +21,7 @@ _LEVEL_DB = (-55.0, -6.0)
 _HISS_DB = (-100.0, -50.0)
 # From falling faster than brown noise to blue noise, dB per octave.
 _SLOPE_DB = (-9.0, 3.0)
-_TONE_HZ = (40.0, 6000.0)
+_TONE_HZ = (25.0, 9500.0)
 
 
 def outlier_features(n_sounds: int, seed: int) -> np.ndarray:

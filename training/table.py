@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import zipfile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -239,7 +240,7 @@ def load_table(file: Path) -> FeatureTable:
                 arrays["bands_db"],
                 arrays["gains_db"],
             )
-    except (OSError, KeyError, ValueError, msgspec.DecodeError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, msgspec.DecodeError) as error:
         raise InputError(f"table {file} cannot be read: {error}; extract it again") from error
 
 
