@@ -69,6 +69,7 @@ def _program(unit: Unit, files: MeshFiles) -> dict[str, object]:
         "stopsignal": "TERM",
         "stopwaitsecs": round(unit.stop_wait_s),
         "killasgroup": "true",
+        "environment": 'OPENBLAS_NUM_THREADS="1"',  # a matrix here is too small for two cores, and threads would spin
         "redirect_stderr": "true",
         "stdout_logfile": files.log(unit.name),
         "stdout_logfile_maxbytes": "1MB",
