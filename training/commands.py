@@ -32,9 +32,6 @@ def train() -> None:
     DATA is a folder with an index.csv (columns file, genre, artist, licence, source), or a table that
     `soundsage train features` made of one.
     """
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"training needs {', '.join(missing)}; install soundsage[training]")
 
 
 def _options(default_output: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -66,6 +63,7 @@ _epochs = click.option("--epochs", type=click.IntRange(1, 1000), help="Epochs; f
 @_options("excerpts.npz")
 def features(data: Path, output: Path, seed: int, licences: str) -> None:
     """Write the features of all excerpts, untouched and equalised at random, to a table."""
+    _require_extra()
     from .table import save_table
 
     table = _table(data, licences, seed)
@@ -99,11 +97,18 @@ def soundsage_commands() -> list[click.Command]:
 
 
 def _run(recipe: str, data: Path, output: Path, *, seed: int, licences: str, n_epochs: int | None) -> None:
+    _require_extra()
     recipes = importlib.import_module("soundsage.training.recipes")
     table = _table(data, licences, seed)
     getattr(recipes, recipe)(table, output, seed=seed, n_epochs=n_epochs, licences=licences, say=_say)
     click.echo((output / "CARD.md").read_text(encoding="utf-8"))
     _say(f"wrote {output}")
+
+
+def _require_extra() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"training needs {', '.join(missing)}; install soundsage[training]")
 
 
 def _table(data: Path, licences: str, seed: int) -> FeatureTable:

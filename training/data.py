@@ -83,7 +83,8 @@ def read_index(folder: Path) -> tuple[Track, ...]:
         with file.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"index {file} cannot be read: {error}; name a folder with an index.csv") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"index {file} cannot be read: {reason}; name a folder with an index.csv") from error
     tracks = sorted((_track(file, row) for row in rows), key=lambda track: track.file)
     if not tracks:
         raise InputError(f"index {file} must have at least one row, got none")

@@ -86,6 +86,7 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
     """Where torch is missing the command says how to get it."""
     found: Any = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
+    assert run("genre", "--help").exit_code == 0
     result = run("genre", tmp_path)
 
     assert isinstance(result.exception, ConfigError)
