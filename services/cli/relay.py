@@ -22,6 +22,7 @@ ROLES = ("proxy", "renderer", "strategy", "broker", "features", "source")
 STAMP_BYTES = 8
 HOP = b"\x01"
 QUEUE = 1000
+SETTLE_S = 2.0  # what piled up while the processes started is no latency
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -152,11 +153,15 @@ def _renderer(plan: Plan) -> None:
     poller.register(curves, zmq.POLLIN)
     latency_ms: dict[str, list[float]] = {"render": [], "curve": []}
     curves.poll()
-    end_s = time.monotonic() + plan.duration_s
-    while time.monotonic() < end_s:
+    begin_ns = time.monotonic_ns() + int(SETTLE_S * 1e9)
+    end_ns = begin_ns + int(plan.duration_s * 1e9)
+    now_ns = 0
+    while now_ns < end_ns:
         for socket, _ in poller.poll(100):
             stamp_ns = int.from_bytes(socket.recv_multipart()[1][:STAMP_BYTES], "little")
-            latency_ms["render" if socket is audio else "curve"].append((time.monotonic_ns() - stamp_ns) / 1e6)
+            now_ns = time.monotonic_ns()
+            if now_ns > begin_ns:
+                latency_ms["render" if socket is audio else "curve"].append((now_ns - stamp_ns) / 1e6)
     sys.stdout.write(json.dumps(latency_ms))
 
 
