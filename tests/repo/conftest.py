@@ -9,7 +9,9 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -49,14 +51,22 @@ class Module:
 
 def _files() -> list[Path]:
     """Return all files of the repository, relative to it: those that git knows or would take."""
-    found = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
+    if not (ROOT / ".git").exists():  # unpacked from an archive
+        return sorted(_unpacked(ROOT))
+    listing = ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    found = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True)
     return [Path(name) for name in sorted(found.stdout.split("\0")) if name and (ROOT / name).exists()]
+
+
+def _unpacked(folder: Path) -> Iterator[Path]:
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    for entry in folder.iterdir():
+        if any(fnmatch(entry.name, pattern) for pattern in ignored):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _unpacked(entry)
+        else:
+            yield entry.relative_to(ROOT)
 
 
 def _imports(name: str, tree: ast.Module, *, is_package: bool) -> tuple[str, ...]:
