@@ -184,7 +184,8 @@ def load_config(file: Path | None, settings: Iterable[str] = ()) -> Config:
     mistakes: list[str] = []
     for setting in settings:
         _apply(tables, setting, mistakes)
-    config = Config(**{name: _table(name, tables.get(name, {}), mistakes) for name in Config.__struct_fields__})
+    read: dict[str, Any] = {name: _table(name, tables.get(name, {}), mistakes) for name in Config.__struct_fields__}
+    config = Config(**read)
     mistakes += [
         _unknown("table", name, Config.__struct_fields__) for name in tables if name not in Config.__struct_fields__
     ]
@@ -226,7 +227,7 @@ def _apply(tables: dict[str, Any], setting: str, mistakes: list[str]) -> None:
         values[key] = value
 
 
-def _table(name: str, values: object, mistakes: list[str]) -> msgspec.Struct:
+def _table(name: str, values: object, mistakes: list[str]) -> object:
     """Return the table's struct; what is wrong is added to `mistakes` and left at its default."""
     table_type = type(Config.__struct_defaults__[Config.__struct_fields__.index(name)])
     fields = {field.name: field.type for field in msgspec.structs.fields(table_type)}

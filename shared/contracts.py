@@ -10,7 +10,7 @@ nonsense is refused, counted, and after three strikes left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -217,10 +217,10 @@ class WindowFeatures(Protocol):
 class Extractor(Protocol):
     """Turns a stream, cut anyhow, into one feature vector a hop."""
 
-    def process(self, samples: np.ndarray) -> list[WindowFeatures]:
+    def process(self, samples: np.ndarray) -> Sequence[WindowFeatures]:
         """Return what the samples complete."""
 
-    def flush(self) -> list[WindowFeatures]:
+    def flush(self) -> Sequence[WindowFeatures]:
         """Return what the end of the stream completes."""
 
 

@@ -48,7 +48,7 @@ class DeviceError(SoundSageError):
     """A device that is not there now; it is opened again until it is back."""
 
 
-class EndOfStream(SoundSageError):
+class EndOfStream(SoundSageError):  # noqa: N818  it is no failure
     """A source has no more samples; the way a source says that it is over, not a failure."""
 
 

@@ -19,8 +19,10 @@ from msgspec import Meta
 from .dsp.bands import N_SECTIONS, EqBand
 
 __all__ = [
+    "MAX_SAMPLE_RATE",
     "MAX_TEXT",
     "MESSAGE_TYPES",
+    "MIN_SAMPLE_RATE",
     "AudioBlock",
     "EqCurve",
     "EqProposal",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 MAX_TEXT = 1000
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Labels = Annotated[tuple[Name, ...], Meta(max_length=512)]
@@ -44,7 +47,7 @@ Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]  # a bound is what keeps NaN 
 Level = Annotated[float, Meta(le=1e12)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Milliseconds = Annotated[float, Meta(ge=0, le=1e12)]
-SampleRate = Annotated[int, Meta(ge=1_000, le=768_000)]
+SampleRate = Annotated[int, Meta(ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Setting = bool | int | Finite | str | None
 

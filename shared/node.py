@@ -67,6 +67,7 @@ class Node(Generic[Settings]):
         config: MeshConfig,
         stop: threading.Event,
         defaults: Settings,
+        *,
         accept: Callable[[Settings], None] = lambda _: None,
         commands: dict[str, Command] | None = None,
     ) -> None:

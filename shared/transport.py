@@ -86,7 +86,7 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int) -> z
 
 def _is_readable(socket: zmq.Socket[bytes]) -> bool:
     """Return whether a message waits; asking costs a tenth of the exception that a vain attempt would raise."""
-    return bool(socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:

@@ -42,7 +42,9 @@ class Bench:
         self.state_dir = folder / "state"
         self.config = folder / "mesh.toml"
         self.units = folder / "units.toml"
-        self.config.write_text(f'[mesh]\nrun_dir = "{self.run_dir}"\nstate_dir = "{self.state_dir}"\n', encoding="utf-8")
+        self.config.write_text(
+            f'[mesh]\nrun_dir = "{self.run_dir}"\nstate_dir = "{self.state_dir}"\n', encoding="utf-8"
+        )
         self.units.write_text("\n".join(_unit(name, faults.get(name, "")) for name in SERVICES), encoding="utf-8")
 
     def command(self, *arguments: str) -> list[str]:
@@ -55,9 +57,7 @@ class Bench:
 
     def run(self, *arguments: str) -> Finished:
         """Run a command to its end."""
-        done = subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-        )
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         return Finished(done.returncode, done.stdout, done.stderr)
 
     def start(self) -> subprocess.Popen[str]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
-from soundsage.shared.contracts import Extractor, ExtractorRecord
+from soundsage.shared.contracts import ExtractorRecord
 from soundsage.shared.features import FEATURE_NAMES, FEATURE_SET, FeatureStream
 from soundsage.shared.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["soundsage_feature_extractors"]
 
@@ -23,7 +18,6 @@ def soundsage_feature_extractors() -> list[ExtractorRecord]:
             summary="80 level-independent features and 24 third-octave bands of the last 3 s, every 23 ms",
             feature_set=FEATURE_SET,
             feature_names=FEATURE_NAMES,
-            # A list of its own windows is a list of windows, which a list's type does not say.
-            make=cast("Callable[[int], Extractor]", FeatureStream),
+            make=FeatureStream,
         )
     ]

@@ -228,7 +228,5 @@ def _table(report: Mapping[str, Any]) -> str:
     lines.append(f"(capture to curve - compute) / relay: p50 {ratio['p50']:.2f}, p99 {ratio['p99']:.2f}")
     ratio = report["render_to_relay"]
     lines.append(f"capture to render / render relay: p50 {ratio['p50']:.2f}, p99 {ratio['p99']:.2f}")
-    lines.append(
-        "{lost_blocks} lost blocks, {pss_mb} MB PSS, first block after {first_block_s} s".format(**report)
-    )
+    lines.append("{lost_blocks} lost blocks, {pss_mb} MB PSS, first block after {first_block_s} s".format(**report))
     return "\n".join(lines)

@@ -34,7 +34,7 @@ TICKS = {
     8e3: "8k",
     16e3: "16k",
 }
-STEP_DB = 6.0
+STEP_DB = 3.0
 
 
 def horizontal_bar(fraction: float, width: int, style: str) -> Text:

@@ -8,9 +8,11 @@ from .heard import Heard
 
 __all__ = ["LineScreen"]
 
+ORDINARY = frozenset({"starting", "ready"})
+
 
 class LineScreen:
-    """Prints a line when the genre or the state of a service changes."""
+    """Prints a line when the genre changes, or a service is not simply ready."""
 
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
@@ -18,7 +20,8 @@ class LineScreen:
     def show(self, heard: Heard) -> None:
         """Print what is new."""
         for name, service in heard.services.items():
-            self._say(name, f"{service.state}{': ' if service.text else ''}{service.text}")
+            if name in self._said or service.state not in ORDINARY:
+                self._say(name, f"{service.state}{': ' if service.text else ''}{service.text}")
         for name, n_deaths in heard.deaths.items():
             self._say(f"{name} died", f"restarted {n_deaths} times" if n_deaths > 1 else "restarted")
         if heard.genre is not None:

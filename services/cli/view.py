@@ -23,6 +23,7 @@ LOUD_DB, HOT_DB = -12.0, -3.0
 STATE_STYLES = {"ready": "green", "ended": "cyan", "starting": "yellow", "waiting": "yellow", "silent": "red"}
 FRAME = "bright_black"
 MIN_CURVE_ROWS = 4
+STEREO = 2  # what there is room for
 STATES = {"not_music": "not music", "no_signal": "no signal"}
 
 
@@ -71,12 +72,19 @@ def render(view: View, width: int, height: int) -> RenderableType:
 def _header(view: View, width: int) -> Text:
     render = view.heard.render
     line = Text(" SoundSage ", "bold reverse")
-    line.append(f" {_short(view.source, width // 3)} → {_short(', '.join(view.sinks), width // 3)}")
+    sinks = ", ".join(_named(sink) for sink in view.sinks)
+    line.append(f" {_short(_named(view.source), width // 3)} → {_short(sinks, width // 3)}")
     if render is not None and render.bypass:
         line.append("  BYPASS", "bold yellow")
     if render is not None and render.gain_db:
         line.append(f"  {render.gain_db:+.1f} dB", "yellow")
     return line
+
+
+def _named(text: str) -> str:
+    """Return a specification without the folders of its file."""
+    name, colon, path = text.partition(":")
+    return f"{name}{colon}{path.rpartition('/')[2]}" if name == "file" else text
 
 
 def _short(text: str, width: int) -> str:
@@ -102,7 +110,7 @@ def _genre(view: View, width: int, height: int) -> Panel:
         style = "green" if label == genre.genre else "cyan"
         row = Text(f"{label[:label_width]:<{label_width}} ", "bold" if label == genre.genre else "")
         rows.append(row + horizontal_bar(probability, width - label_width - 6, style) + Text(f" {probability:4.0%}"))
-    return _panel(Group(*rows), title, f"{genre.model} on {genre.backend}")
+    return _panel(Group(*rows), title, _short(f"{genre.model} on {genre.backend}", width - 2))
 
 
 def _curve(view: View, width: int, height: int) -> Panel:
@@ -129,17 +137,18 @@ def _levels(view: View, width: int) -> Panel:
 
 def _meters(name: str, levels_db: Sequence[float], peaks_db: Sequence[float], width: int) -> list[Text]:
     rows = []
-    for channel, (level_db, peak_db) in enumerate(zip(levels_db[:2], peaks_db[:2], strict=True)):
+    channels = "LR" if len(levels_db) == STEREO else " 2"
+    for channel, level_db, peak_db in zip(channels, levels_db[:STEREO], peaks_db[:STEREO], strict=False):
         style = "red" if peak_db > HOT_DB else "yellow" if level_db > LOUD_DB else "green"
         bar = horizontal_bar(1 - level_db / LOWEST_DB, width - 12, style)
-        rows.append(Text(f"{name:<3} {'LR'[channel]} ") + bar + Text(f" {max(level_db, -99):5.1f}"))
+        rows.append(Text(f"{name:<3} {channel} ") + bar + Text(f" {max(level_db, -99):5.1f}"))
     return rows
 
 
 def _latencies(view: View) -> Panel:
     heard = view.heard
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
-    table.add_column("last 10 s, ms")
+    table.add_column("last 10 s, ms", no_wrap=True)
     table.add_column("p50", justify="right")
     table.add_column("p99", justify="right")
     for name, window in (
@@ -159,7 +168,7 @@ def _percentiles(window: Window) -> tuple[str, str]:
 
 def _services(view: View) -> Panel:
     heard = view.heard
-    states = Text()
+    states = Text(no_wrap=True, overflow="ellipsis")
     trouble = ""
     for name in view.services:
         service = heard.services.get(name)
@@ -187,7 +196,7 @@ def _counts(view: View) -> Text:
         "skipped hops": genre.skipped if genre else 0,
         "lost messages": sum(state.lost for state in view.heard.services.values()),
     }
-    line = Text()
+    line = Text(no_wrap=True, overflow="ellipsis")
     for name, count in counts.items():
         line.append(f"{name} ", "dim")
         line.append(f"{count}  ", "bold red" if count else "green")

@@ -75,7 +75,7 @@ def it_does_not_write_to_what_it_hears(subject: Subject[ExtractorRecord]) -> Non
 def _windows(record: ExtractorRecord, sample_rate: int, blocks: Iterable[np.ndarray]) -> list[WindowFeatures]:
     extractor = record.make(sample_rate)
     windows = [window for block in blocks for window in extractor.process(block)]
-    return windows + extractor.flush()
+    return [*windows, *extractor.flush()]
 
 
 def _cut(samples: np.ndarray, cuts: Iterable[int]) -> list[np.ndarray]:

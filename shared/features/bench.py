@@ -46,7 +46,7 @@ def _one_hop(noise: npt.NDArray[np.float32]) -> Callable[[], object]:
 
 def _recompute(samples: npt.NDArray[np.float32]) -> None:
     """Compute the descriptors of a whole window with librosa from one spectrum."""
-    import librosa  # noqa: PLC0415 - nobody else pays for loading it
+    import librosa
 
     magnitude = np.abs(librosa.stft(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, center=False))
     mel = librosa.feature.melspectrogram(S=magnitude**2, sr=SAMPLE_RATE, n_mels=N_MELS, fmax=FMAX_HZ)
