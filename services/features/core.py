@@ -36,8 +36,11 @@ class Measuring:
         if self._extractor is None or self._next != (block.sample_rate, block.start):
             self._extractor = self._make(block.sample_rate)
             self._begin_s = samples_to_s(block.start, block.sample_rate)
+        extractor, self._extractor = self._extractor, None  # one that fails is not asked again
+        windows = [(self._begin_s + window.end_s, window) for window in extractor.process(block.samples)]
+        self._extractor = extractor
         self._next = (block.sample_rate, block.start + block.samples.shape[1])
-        return [(self._begin_s + window.end_s, window) for window in self._extractor.process(block.samples)]
+        return windows
 
     def flush(self) -> list[tuple[float, WindowFeatures]]:
         """Return the windows that the end of the stream completes."""
@@ -45,7 +48,7 @@ class Measuring:
         return [(self._begin_s + window.end_s, window) for window in windows]
 
 
-def vector_of(
+def vector_of(  # noqa: PLR0917  the message's fields in their order
     stream: str, feature_set: str, time_s: float, window: WindowFeatures, compute_ms: float, hop_compute_ms: float
 ) -> FeatureVector:
     """Return the message for a window."""

@@ -8,7 +8,7 @@ import time
 from soundsage.shared.config import Config
 from soundsage.shared.contracts import ExtractorRecord
 from soundsage.shared.errors import PluginError
-from soundsage.shared.messages import AudioBlock, Meter
+from soundsage.shared.messages import AudioBlock, FeatureVector, Meter
 from soundsage.shared.meters import LevelMeter
 from soundsage.shared.node import Node, NoSettings
 from soundsage.shared.plugins import Guard, installed_plugins
@@ -53,15 +53,23 @@ class Hops:
         """Measure one block and publish each vector that it completes."""
         if self._guard.is_quarantined:
             return
-        begin_s = time.perf_counter()
         try:
-            windows = self._guard.call(self._measuring.process, block)
+            vectors = self._guard.call(self._vectors, block)
         except PluginError as error:
-            node.report(error, "waiting")
+            node.report(error, "failed" if self._guard.is_quarantined else "waiting")
             return
+        node.set_state("ready")
+        for vector in vectors:
+            node.publish(vector, t_capture_ns)
+
+    def _vectors(self, block: AudioBlock) -> list[FeatureVector]:
+        begin_s = time.perf_counter()
+        windows = self._measuring.process(block)
         compute_ms = (time.perf_counter() - begin_s) * 1e3
         self._hop_ms += compute_ms
+        vectors = []
         for time_s, window in windows:
             hop_ms, self._hop_ms = self._hop_ms, 0.0
-            vector = vector_of(block.stream, self._measuring.feature_set, time_s, window, compute_ms, hop_ms)
-            node.publish(vector, t_capture_ns)
+            feature_set = self._measuring.feature_set
+            vectors.append(vector_of(block.stream, feature_set, time_s, window, compute_ms, hop_ms))
+        return vectors
