@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Loaded:
 class _Model:
     """What both models have in common: pick the inputs by name, scale them, run, check the answer."""
 
+    task: ClassVar[str]
+
     def __init__(self, loaded: Loaded, further_names: Iterable[str] = ()) -> None:
         self.manifest = loaded.manifest
         self.backend = loaded.backend
@@ -53,15 +56,21 @@ class _Model:
         bands = [f"band:{frequency_hz:.1f}" for frequency_hz in BAND_FREQUENCIES_HZ]
         known = {name: i for i, name in enumerate((*loaded.feature_names, *bands, *further_names))}
         missing = [name for name in loaded.manifest.inputs if name not in known]
+        if self.manifest.task != self.task:
+            raise ModelError(f"task of {self.manifest.name} must be {self.task}, got {self.manifest.task}")
         if missing:
             raise ModelError(f"inputs of {self.manifest.name} must be known, got {', '.join(missing[:3])}")
+        self._n_known = len(known)
         self._picked = np.array([known[name] for name in loaded.manifest.inputs])
         self._mean = np.asarray(loaded.manifest.mean)
         self._scale = np.asarray(loaded.manifest.scale)
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return the model's inputs, shape (n_inputs,), float64."""
-        return (values[self._picked] - self._mean) / self._scale
+        if values.size != self._n_known:
+            raise ModelError(f"{self.manifest.name} must be given {self._n_known} values, got {values.size}")
+        scaled: np.ndarray = (values[self._picked] - self._mean) / self._scale
+        return scaled
 
     def run(self, scaled: np.ndarray) -> np.ndarray:
         """Return the model's outputs, shape (n_labels,), float64."""
@@ -71,11 +80,14 @@ class _Model:
             raise ModelError(
                 f"{self.manifest.name} on {self.backend} must answer {expected} finite numbers, got {outputs.shape}"
             )
-        return outputs[0]
+        answer: np.ndarray = outputs[0]
+        return answer
 
 
 class GenreModel(_Model):
     """Features to a posterior, and to whether there is a genre at all."""
+
+    task = "genre"
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__(loaded)
@@ -115,10 +127,13 @@ class GenreModel(_Model):
 class EqModel(_Model):
     """Features, band spectrum and posterior to gains."""
 
+    task = "eq"
+
     def infer(self, values: np.ndarray) -> np.ndarray:
         """Return the gain at each frequency of the labels, dB, within the manifest's limit."""
         limit_db = self.manifest.limit_db
-        return np.clip(self.run(self.scaled(values)), -limit_db, limit_db)
+        gains_db: np.ndarray = np.clip(self.run(self.scaled(values)), -limit_db, limit_db)
+        return gains_db
 
 
 class Inference:
@@ -136,6 +151,11 @@ class Inference:
 
     def __init__(self, genre: Loaded, eq: Loaded) -> None:
         self.feature_set = genre.manifest.feature_set
+        if eq.manifest.feature_set != self.feature_set:
+            raise ModelError(
+                f"feature_set of {eq.manifest.name} must be that of {genre.manifest.name}, {self.feature_set}, "
+                f"got {eq.manifest.feature_set}"
+            )
         self._genre = GenreModel(genre)
         self._eq = EqModel(eq, (f"posterior:{label}" for label in genre.manifest.labels))
         self.genre_model = genre.manifest.name
@@ -208,12 +228,12 @@ def no_signal(stream: str, time_s: float, model: str, backend: str, skipped: int
     )
 
 
-def newest_per_stream(waiting: Iterable[Received]) -> tuple[list[Received], int]:
-    """Return the newest feature vector of each stream, and how many older ones were left out."""
-    newest: dict[str, Received] = {}
+def newest_per_stream(waiting: Iterable[Received]) -> tuple[list[tuple[FeatureVector, int]], int]:
+    """Return each stream's newest feature vector with its capture time in ns, and how many older ones were left out."""
+    newest: dict[str, tuple[FeatureVector, int]] = {}
     n_waiting = 0
     for received in waiting:
         if isinstance(received.message, FeatureVector):
-            newest[received.message.stream] = received
+            newest[received.message.stream] = received.message, received.envelope.t_capture_ns
             n_waiting += 1
     return list(newest.values()), n_waiting - len(newest)

@@ -10,7 +10,6 @@ from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import FeatureVector
 from soundsage.shared.node import Node, NoSettings
 from soundsage.shared.plugins import Guard
-from soundsage.shared.wire import Received
 
 from .core import Inference, newest_per_stream, no_signal
 from .models import load_inference
@@ -35,8 +34,8 @@ def run(config: Config, stop: threading.Event) -> None:
                 continue
             newest, n_skipped = newest_per_stream([received, *inbox.pending()])
             answering.skipped += n_skipped
-            for each in newest:
-                answering.answer(each)
+            for vector, t_capture_ns in newest:
+                answering.answer(vector, t_capture_ns)
 
 
 class Answering:
@@ -50,19 +49,21 @@ class Answering:
         self._heard_s = time.monotonic()
         self._time_s = 0.0
 
-    def answer(self, received: Received) -> None:
+    def answer(self, vector: FeatureVector, t_capture_ns: int) -> None:
         """Publish the proposal and the posterior of one feature vector."""
-        vector = received.message
+        if self._guard.is_quarantined:
+            return
         self._heard_s, self._time_s = time.monotonic(), vector.time_s
         begin_s = time.perf_counter()
         try:
             proposal, posterior = self._guard.call(self._inference.infer, vector)
         except PluginError as error:
-            self._node.report(error, "waiting")
+            self._node.report(error, "failed" if self._guard.is_quarantined else "waiting")
             return
         compute_ms = (time.perf_counter() - begin_s) * 1e3
-        self._node.publish(proposal, received.envelope.t_capture_ns)
-        self._node.publish(posterior(self.skipped, compute_ms), received.envelope.t_capture_ns)
+        self._node.set_state("ready")
+        self._node.publish(proposal, t_capture_ns)
+        self._node.publish(posterior(self.skipped, compute_ms), t_capture_ns)
 
     def say_if_silent(self, stream: str) -> None:
         """Publish, once a second, that nothing is heard."""
