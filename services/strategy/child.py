@@ -13,7 +13,8 @@ import time
 from multiprocessing.connection import Connection
 
 from soundsage.shared.contracts import EqStrategy, StrategyRecord
-from soundsage.shared.errors import PluginError, SoundSageError
+from soundsage.shared.errors import SoundSageError
+from soundsage.shared.messages import MAX_TEXT
 from soundsage.shared.plugins import guarded, installed_plugins
 
 from .pipe import MAX_BYTES, Answer, context_of, encode_answer
@@ -31,7 +32,7 @@ def main(name: str, file_descriptor: int) -> None:
             record = installed_plugins().find("eq_strategies", StrategyRecord, name)
             strategy = guarded(f"strategy {name}", record.make)
         except SoundSageError as error:
-            connection.send_bytes(encode_answer(Answer(error=str(error))))
+            connection.send_bytes(encode_answer(Answer(error=str(error)[:MAX_TEXT])))
             return
         connection.send_bytes(encode_answer(Answer()))
         _answer(name, strategy, connection)
@@ -48,13 +49,14 @@ def _answer(name: str, strategy: EqStrategy, connection: Connection) -> None:
             decision = guarded(f"strategy {name}", strategy.decide, context)
             compute_ms = (time.perf_counter() - begin_s) * 1e3
             answer = encode_answer(guarded(f"strategy {name}", Answer, decision.bands, decision.cause, compute_ms))
-        except (PluginError, AttributeError, TypeError) as error:
-            answer = encode_answer(Answer(error=str(error)))
+        except (SoundSageError, AttributeError, TypeError, OverflowError) as error:
+            answer = encode_answer(Answer(error=f"strategy {name}: {error}"[:MAX_TEXT]))
         connection.send_bytes(answer)
 
 
 def _die_with_parent() -> None:
-    """A plugin that hangs must not outlive a service that was killed; only Linux can do that."""
+    """Let no plugin that hangs outlive a service that was killed; only Linux can do that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the service, which then closes the pipe
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from soundsage.shared.contracts import Decision
 from soundsage.shared.dsp import EqBand, bound_bands, headroom_db, limit_slew
-from soundsage.shared.messages import EqCurve, EqProposal, FeatureVector, GenrePosterior, Message
+from soundsage.shared.messages import MAX_TEXT, EqCurve, EqProposal, FeatureVector, GenrePosterior, Message
 
 __all__ = ["Correlation", "Steering"]
 
 STEP_DB = 0.1  # curves nearer to each other than this are one curve, so that the renderer seldom has to change
+MAX_ELAPSED_S = 1.0  # the curve makes no leap after a pause
 SAMPLE_RATE = 48_000  # at which response and headroom are judged; at other rates the curve is the same to 0.1 dB
 
 
@@ -68,15 +69,16 @@ class Steering:
         ValueError
             If the decision has more bands than the rack, or one that is not finite.
         """
-        elapsed_s = 0.0 if self._time_s is None else max(0.0, posterior.time_s - self._time_s)
+        elapsed_s = 0.0 if self._time_s is None else min(max(0.0, posterior.time_s - self._time_s), MAX_ELAPSED_S)
         self._time_s = posterior.time_s
         self._move(_bounded(_stepped(decision.bands), self._limit_db), elapsed_s, commanded=commanded)
-        bands = _with_gains(self._layout, self._gains_db)
+        # Also what lies between two curves within the limit, in steps, has to be within it.
+        bands = _bounded(_with_gains(self._layout, self._gains_db), self._limit_db)
         return EqCurve(
             stream=posterior.stream,
             time_s=posterior.time_s,
             strategy=strategy,
-            cause=decision.cause[:1000],
+            cause=decision.cause[:MAX_TEXT],
             automatic=not commanded,
             bands=bands,
             preamp_db=_headroom_db(bands),
@@ -89,11 +91,18 @@ class Steering:
         if commanded:
             self._layout, self._gains_db = goal, gains_db
         elif same:
-            self._gains_db = limit_slew(self._gains_db, gains_db, elapsed_s)
+            self._gains_db = _towards(gains_db, self._gains_db, elapsed_s)
         elif self._gains_db.any():  # bands at other places: first go back to flat
-            self._gains_db = limit_slew(self._gains_db, np.zeros_like(self._gains_db), elapsed_s)
+            self._gains_db = _towards(np.zeros_like(self._gains_db), self._gains_db, elapsed_s)
         else:
-            self._layout, self._gains_db = goal, limit_slew(np.zeros_like(gains_db), gains_db, elapsed_s)
+            self._layout, self._gains_db = goal, _towards(gains_db, np.zeros_like(gains_db), elapsed_s)
+
+
+def _towards(goal_db: np.ndarray, gains_db: np.ndarray, elapsed_s: float) -> np.ndarray:
+    """Return gains on the straight way to the goal: bands that arrive one by one could add up on the way."""
+    distance_db = float(np.abs(goal_db - gains_db).max(initial=0.0))
+    reach_db = float(limit_slew(0.0, distance_db, elapsed_s))
+    return goal_db if reach_db == distance_db else gains_db + (goal_db - gains_db) * (reach_db / distance_db)
 
 
 def _layout_of(bands: tuple[EqBand, ...]) -> tuple[tuple[str, float, float], ...]:

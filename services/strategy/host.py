@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from .pipe import MAX_BYTES, Answer, decode_answer, frames_of
 __all__ = ["StrategyHost"]
 
 START_S = 15.0
+EXIT_S = 0.05
 
 
 class StrategyHost:
@@ -55,7 +57,7 @@ class StrategyHost:
             If it cannot be loaded, or takes too long.
         """
         if not self._is_ready and (self._connection.poll(0) or time.monotonic() > self._start_due_s):
-            self._receive(0.0, "start")
+            self._receive(0.0, f"start within {START_S:g} s")
             self._is_ready = True
         return self._is_ready
 
@@ -71,7 +73,7 @@ class StrategyHost:
             self._connection.send_bytes(frames_of(context))
         except OSError as error:
             raise PluginError(f"strategy {self.name} died with exit code {self._exit_code()}") from error
-        answer = self._receive(self._deadline_s, "decide")
+        answer = self._receive(self._deadline_s, f"decide within {self._deadline_s * 1e3:g} ms")
         return answer.decision, answer.compute_ms
 
     def is_alive(self) -> bool:
@@ -87,9 +89,7 @@ class StrategyHost:
     def _receive(self, timeout_s: float, what: str) -> Answer:
         if not self._connection.poll(timeout_s):
             self.close()
-            raise PluginError(
-                f"strategy {self.name} must {what} within {self._deadline_s * 1e3:g} ms, took longer and was stopped"
-            )
+            raise PluginError(f"strategy {self.name} must {what}, took longer and was stopped")
         try:
             answer = decode_answer(self._connection.recv_bytes(MAX_BYTES))
         except (EOFError, OSError) as error:
@@ -101,5 +101,7 @@ class StrategyHost:
         return answer
 
     def _exit_code(self) -> int:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(EXIT_S)
         self.close()
         return self._process.returncode

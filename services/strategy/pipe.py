@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from soundsage.shared import wire
@@ -22,7 +23,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     bands: Annotated[tuple[EqBand, ...], Meta(max_length=16)] = ()
     cause: Annotated[str, Meta(max_length=1000)] = ""
-    compute_ms: float = 0.0
+    compute_ms: Annotated[float, Meta(ge=0)] = 0.0
     error: str | None = None
 
     @property
@@ -31,9 +32,16 @@ class Answer(msgspec.Struct, frozen=True):
         return Decision(self.bands, self.cause)
 
 
+def _number(value: object) -> float:
+    """Return a number of numpy's as one of Python's: a strategy computes its gains with it."""
+    if isinstance(value, np.floating | np.integer):
+        return float(value)
+    raise TypeError(f"decision must be made of numbers and texts, got {type(value).__name__}")
+
+
 _encode_frames = msgspec.msgpack.Encoder().encode
 _decode_frames = msgspec.msgpack.Decoder(list[list[bytes]]).decode
-encode_answer = msgspec.msgpack.Encoder().encode
+encode_answer = msgspec.msgpack.Encoder(enc_hook=_number).encode
 decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 

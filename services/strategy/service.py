@@ -13,7 +13,6 @@ from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import EqProposal, FeatureVector, GenrePosterior
 from soundsage.shared.node import Node
 from soundsage.shared.plugins import Guard, installed_plugins
-from soundsage.shared.wire import Received
 
 from .core import Correlation, Steering
 from .host import StrategyHost
@@ -36,7 +35,7 @@ class StrategySettings(msgspec.Struct, frozen=True):
 def run(config: Config, stop: threading.Event) -> None:
     """Decide a curve for each posterior until told to stop."""
     defaults = StrategySettings(config.strategy.name)
-    with Node("strategy", config.mesh, stop, defaults, _must_be_installed) as node:
+    with Node("strategy", config.mesh, stop, defaults, accept=_must_be_installed) as node:
         inbox = node.events(FeatureVector, EqProposal, GenrePosterior)
         correlation = Correlation()
         deciding = Deciding(config.strategy, node)
@@ -46,10 +45,12 @@ def run(config: Config, stop: threading.Event) -> None:
                 deciding.follow_settings()
                 if received is None:
                     continue
-                if isinstance(received.message, GenrePosterior):
-                    deciding.publish_curve(received, *correlation.of(received.message))
-                else:
-                    correlation.keep(received.message)
+                match received.message:
+                    case GenrePosterior() as posterior:
+                        context = StrategyContext(posterior, *correlation.of(posterior))
+                        deciding.publish_curve(context, received.envelope.t_capture_ns)
+                    case FeatureVector() | EqProposal() as measured:
+                        correlation.keep(measured)
         finally:
             deciding.close()
 
@@ -88,10 +89,10 @@ class Deciding:
         except PluginError as error:
             self._fail(error)
 
-    def publish_curve(self, received: Received, features: FeatureVector | None, proposal: EqProposal | None) -> None:
+    def publish_curve(self, context: StrategyContext, t_capture_ns: int) -> None:
         """Publish the curve that follows from a posterior: flat while no strategy can decide."""
-        posterior = received.message
-        strategy, decision, compute_ms = self._decide(StrategyContext(posterior, features, proposal))
+        posterior = context.posterior
+        strategy, decision, compute_ms = self._decide(context)
         steering = self._steering.setdefault(posterior.stream, Steering(self._config.limit_db))
         commanded = self._commanded and self._next is None and self._now is not None
         begin_s = time.perf_counter()
@@ -99,7 +100,7 @@ class Deciding:
         compute_ms += (time.perf_counter() - begin_s) * 1e3 + posterior.compute_ms
         curve = msgspec.structs.replace(curve, compute_ms=compute_ms)
         self._commanded = self._commanded and not commanded
-        self._node.publish(curve, received.envelope.t_capture_ns)
+        self._node.publish(curve, t_capture_ns)
 
     def close(self) -> None:
         """Stop the children."""
