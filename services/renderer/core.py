@@ -128,6 +128,12 @@ class Rendering:
             self._bypass, self._gain_db = bypass, gain_db
             self._change(urgent=True)
 
+    def settle(self) -> None:
+        """Put what was asked for in force before the first sample, when there is nothing yet to click."""
+        silence = np.zeros((self.n_channels, self._max_block), np.float32)
+        while not self._rack.settled:
+            self._rack.process(silence, silence)
+
     def render(self, samples: np.ndarray) -> np.ndarray:
         """Return the rendered block, shape (n_channels, n_samples), float32; it holds until the next call."""
         out = self._memory[: samples.size].reshape(samples.shape)
@@ -144,7 +150,7 @@ class Rendering:
     def _let_go(self, n_samples: int) -> None:
         """Glide to flat when nobody has said for too long that the curve still holds."""
         self._held_samples += n_samples
-        if self.bands and self._held_samples > self._hold_samples:
+        if (self.bands or self.preamp_db) and self._held_samples > self._hold_samples:
             self.bands, self.preamp_db, self.strategy = (), 0.0, FLAT
             self._change(urgent=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import time
@@ -12,7 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from soundsage.shared.config import Config, RendererConfig
-from soundsage.shared.messages import AudioBlock, EqCurve, RenderMeter, StreamEnded
+from soundsage.shared.messages import MAX_TEXT, AudioBlock, EqCurve, RenderMeter, StreamEnded
 from soundsage.shared.meters import LevelMeter
 from soundsage.shared.node import Node
 from soundsage.shared.transport import Inbox
@@ -95,20 +96,20 @@ class Player:
                 self._curve_compute_ms.add(curve.compute_ms)
                 self._curve = curve
                 self._rendering.follow(curve)
-            case StreamEnded() if self._is_open:
+            case StreamEnded():  # also without a block before: we may just have been restarted
                 self._end()
 
     def close(self) -> None:
-        """Finish all sinks."""
-        for output in self._outputs:
-            output.close()
+        """Finish all sinks, also when one of them fails."""
+        with contextlib.ExitStack() as closing:
+            for output in reversed(self._outputs):
+                closing.callback(output.close)
 
     def _play(self, block: AudioBlock, t_capture_ns: int) -> None:
         samples = block.samples
         if not self._is_open or not self._rendering.fits(block.sample_rate, samples):
             self._open(block)
-        settings = self._node.settings
-        self._rendering.command(bypass=settings.bypass, gain_db=settings.gain_db)
+        self._obey()
         rendered = self._rendering.render(samples)
         for output in self._outputs:
             output.write(rendered)
@@ -125,11 +126,17 @@ class Player:
         self._rendering = Rendering(block.sample_rate, n_channels, max_block, self._config.hold_s, effects)
         if self._curve is not None:
             self._rendering.follow(self._curve)
+        self._obey()
+        self._rendering.settle()
         for output in self._outputs:
             output.open(block.sample_rate, n_channels)
         self._is_open = True
         self._rendered_samples = 0
         self._node.set_state("ready")
+
+    def _obey(self) -> None:
+        settings = self._node.settings
+        self._rendering.command(bypass=settings.bypass, gain_db=settings.gain_db)
 
     def _end(self) -> None:
         self.close()
@@ -143,7 +150,7 @@ class Player:
             RenderMeter(
                 stream=block.stream,
                 time_s=samples_to_s(block.start, block.sample_rate) + block.duration_s,
-                sink=" ".join(output.text for output in self._outputs),
+                sink=" ".join(output.text for output in self._outputs)[:MAX_TEXT],
                 rendered_samples=self._rendered_samples,
                 strategy=rendering.strategy,
                 bands=rendering.bands,
