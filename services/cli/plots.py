@@ -68,7 +68,7 @@ def draw_curve(gains_db: np.ndarray, height: int, above: str, below: str) -> lis
     rows = []
     for row in range(2 * half):
         top_db = limit_db - row * row_db
-        line = Text(_level(row, half, limit_db), "dim")
+        line = Text.assemble((_level(row, half, limit_db), "dim"))
         for gain_db in gains_db:
             line.append(*_cell(float(gain_db), top_db, row_db, above, below))
         rows.append(line)

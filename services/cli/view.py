@@ -71,7 +71,7 @@ def render(view: View, width: int, height: int) -> RenderableType:
 
 def _header(view: View, width: int) -> Text:
     render = view.heard.render
-    line = Text(" SoundSage ", "bold reverse")
+    line = Text.assemble((" SoundSage ", "bold reverse"))
     sinks = ", ".join(_named(sink) for sink in view.sinks)
     line.append(f" {_short(_named(view.source), width // 3)} → {_short(sinks, width // 3)}")
     if render is not None and render.bypass:
