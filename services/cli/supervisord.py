@@ -56,9 +56,14 @@ class _Connection(http.client.HTTPConnection):
         self._file = file
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._file)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect(self._file)
+        except OSError:
+            sock.close()
+            raise
+        self.sock = sock
 
 
 class _Transport(xmlrpc.client.Transport):
@@ -88,6 +93,8 @@ class Supervisord:
             raise MeshError(
                 f"supervisord does not answer: {error or type(error).__name__}; see `soundsage doctor`"
             ) from error
+        finally:
+            self._proxy("close")()
 
     @property
     def answers(self) -> bool:

@@ -24,8 +24,8 @@ def bench() -> Iterator[Callable[..., Bench]]:
 
         yield make
         left = [(list(each.processes()), each.left) for each in made]
-        for each in made:
-            each.run("down")
+        if any(processes for processes, _ in left):
+            made[-1].run("down")
         assert left == [([], [])] * len(made)
 
 
@@ -129,11 +129,10 @@ def test_up_in_the_background_passes_on_the_failure_of_its_keeper(bench: Callabl
     assert only_line(done) == "soundsage: device must be there, got none"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_and_is_no_failure(bench: Callable[..., Bench], number: signal.Signals) -> None:
-    """A signal stops everything and is no failure."""
+def test_an_interrupt_stops_everything_and_is_no_failure(bench: Callable[..., Bench]) -> None:
+    """An interrupt stops everything and is no failure."""
     up = bench().start()
-    up.send_signal(number)
+    up.send_signal(signal.SIGINT)
     _, err = up.communicate(timeout=30)
     assert (up.returncode, err) == (0, "")
 
