@@ -78,7 +78,6 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int) -> z
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, queue)
     socket.setsockopt(zmq.RCVHWM, queue)
-    socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_FRAME_BYTES)
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
     return socket
@@ -89,7 +88,12 @@ def _is_readable(socket: zmq.Socket[bytes]) -> bool:
     return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
-def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+def _bind(socket: zmq.Socket[bytes], endpoint: str, max_frame_bytes: int = wire.MAX_FRAME_BYTES) -> None:
+    """Bind a socket, which cuts off peers that send more than it takes.
+
+    A socket that connects has no such limit: it would never connect again. What it receives is refused when decoded.
+    """
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
@@ -275,10 +279,9 @@ class Server(_Closing):
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
         self.socket = _socket(context, zmq.ROUTER, EVENT_QUEUE)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, requests.MAX_REQUEST_BYTES)
         self.malformed = 0
         self._log_due = _Due()
-        _bind(self.socket, endpoint)
+        _bind(self.socket, endpoint, requests.MAX_REQUEST_BYTES)
 
     def serve(self, answer: Callable[[str, dict[str, Any]], object]) -> None:
         """Answer requests that wait with what `answer(command, arguments)` returns, or with the error it raises.
