@@ -1,0 +1,40 @@
+"""Sockets for the tests of what is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wiring import Stage, ending_context, short_folder
+
+from soundsage.shared.endpoints import Endpoints
+from soundsage.shared.transport import Context
+
+
+@pytest.fixture
+def run_dir() -> Iterator[Path]:
+    """Yield a folder for sockets."""
+    with short_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def endpoints(run_dir: Path) -> Endpoints:
+    """Return the addresses of a mesh in that folder."""
+    return Endpoints(run_dir)
+
+
+@pytest.fixture
+def context() -> Iterator[Context[Any]]:
+    """Yield a context that must end."""
+    with ending_context() as context:
+        yield context
+
+
+@pytest.fixture
+def stage(run_dir: Path, context: Context[Any]) -> Iterator[Stage]:
+    """Yield a mesh in which the test plays all services."""
+    with Stage(run_dir, context) as stage:
+        yield stage
