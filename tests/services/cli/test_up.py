@@ -97,16 +97,11 @@ def test_down_without_a_mesh_says_so_and_exits_with_1(bench: Callable[..., Bench
     assert each.status()["state"] == "stopped"
 
 
-def test_the_duration_counts_from_the_first_rendered_block(bench: Callable[..., Bench]) -> None:
-    """The duration counts from the first rendered block, and ends with 0."""
-    assert bench().run("up", "--duration", "0.5").code == 0
-
-
-def test_a_service_that_failed_ends_up_with_its_line_alone(bench: Callable[..., Bench]) -> None:
-    """A service that failed ends up with its line alone."""
-    done = bench(renderer="failed").run("up")
-    assert done.code == 1
-    assert only_line(done) == "soundsage: device must be there, got none"
+def test_up_ends_with_its_duration_and_keeps_its_strategy(bench: Callable[..., Bench]) -> None:
+    """Up ends with its duration and keeps its strategy."""
+    each = bench()
+    assert each.run("up", "--strategy", "flat", "--duration", "0.1").code == 0
+    assert '"flat"' in (each.state_dir / "strategy.json").read_text()
 
 
 def test_a_service_that_keeps_dying_is_named_with_its_last_words(bench: Callable[..., Bench]) -> None:
@@ -122,8 +117,8 @@ def test_a_renderer_that_ended_ends_up_with_0(bench: Callable[..., Bench]) -> No
     assert bench(renderer="ended").run("up").code == 0
 
 
-def test_up_in_the_background_passes_on_the_failure_of_its_keeper(bench: Callable[..., Bench]) -> None:
-    """Up in the background passes on the failure of its keeper."""
+def test_a_service_that_failed_ends_up_with_its_line_alone_also_in_the_background(bench: Callable[..., Bench]) -> None:
+    """A service that failed ends up with its line alone, also in the background."""
     done = bench(capture="failed").run("up", "--detach")
     assert done.code == 1
     assert only_line(done) == "soundsage: device must be there, got none"
@@ -199,10 +194,3 @@ def test_a_run_directory_that_is_too_long_for_a_socket_is_one_line_and_1(bench: 
     done = each.run("up", "--set", f"mesh.run_dir={each.run_dir}/{'x' * 100}")
     assert done.code == 1
     assert "run directory must have at most" in only_line(done)
-
-
-def test_the_strategy_of_up_is_kept(bench: Callable[..., Bench]) -> None:
-    """The strategy of up is kept."""
-    each = bench()
-    assert each.run("up", "--strategy", "flat", "--duration", "0.1").code == 0
-    assert '"flat"' in (each.state_dir / "strategy.json").read_text()

@@ -33,8 +33,8 @@ def meter(**changes: object) -> RenderMeter:
     """Return what a renderer says."""
     values = {
         "stream": "main", "time_s": 1.0, "sink": "null", "rendered_samples": 48_000, "strategy": "flat",
-        "bands": (PEAK,), "preamp_db": -6.0, "bypass": False, "gain_db": 0.0, "level_db": (-20.0, -20.0), "peak_db": (-9.0, -9.0),
-        "lost_blocks": 7, "late_blocks": 0, "underruns": 0, "buffer_ms": 12.0,
+        "bands": (PEAK,), "preamp_db": -6.0, "bypass": False, "gain_db": 0.0,
+        "level_db": (-20.0, -20.0), "peak_db": (-9.0, -9.0), "lost_blocks": 7, "late_blocks": 0, "underruns": 0, "buffer_ms": 12.0,
         "render_latency_ms": np.full(4, 0.5, np.float32), "curve_latency_ms": np.full(1, 1.5, np.float32),
         "curve_compute_ms": np.full(1, 0.5, np.float32),
     }  # fmt: skip
