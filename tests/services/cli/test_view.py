@@ -31,14 +31,16 @@ def received(message: Message, sent_s: float = NOW_S) -> Received:
 
 def meter(**changes: object) -> RenderMeter:
     """Return what a renderer says."""
-    values = {
-        "stream": "main", "time_s": 1.0, "sink": "null", "rendered_samples": 48_000, "strategy": "flat",
-        "bands": (PEAK,), "preamp_db": -6.0, "bypass": False, "gain_db": 0.0,
-        "level_db": (-20.0, -20.0), "peak_db": (-9.0, -9.0), "lost_blocks": 7, "late_blocks": 0, "underruns": 0, "buffer_ms": 12.0,
-        "render_latency_ms": np.full(4, 0.5, np.float32), "curve_latency_ms": np.full(1, 1.5, np.float32),
+    levels = {"level_db": (-20.0, -20.0), "peak_db": (-9.0, -9.0), "preamp_db": -6.0, "bands": (PEAK,)}
+    counts = {"rendered_samples": 48_000, "lost_blocks": 7, "late_blocks": 0, "underruns": 0}
+    latencies = {
+        "buffer_ms": 12.0,
+        "render_latency_ms": np.full(4, 0.5, np.float32),
+        "curve_latency_ms": np.full(1, 1.5, np.float32),
         "curve_compute_ms": np.full(1, 0.5, np.float32),
-    }  # fmt: skip
-    return RenderMeter(**{**values, **changes})  # type: ignore[arg-type]
+    }
+    settings = {"stream": "main", "time_s": 1.0, "sink": "null", "strategy": "flat", "bypass": False, "gain_db": 0.0}
+    return RenderMeter(**{**levels, **counts, **latencies, **settings, **changes})  # type: ignore[arg-type]
 
 
 def posterior() -> GenrePosterior:
