@@ -17,7 +17,7 @@ from soundsage.shared.errors import SoundSageError
 from soundsage.shared.messages import MAX_TEXT
 from soundsage.shared.plugins import guarded, installed_plugins
 
-from .pipe import MAX_BYTES, Answer, context_of, encode_answer
+from .pipe import MAX_BYTES, Answer, decode_context, encode_answer
 
 __all__ = ["main"]
 
@@ -41,7 +41,7 @@ def main(name: str, file_descriptor: int) -> None:
 def _answer(name: str, strategy: EqStrategy, connection: Connection) -> None:
     while True:
         try:
-            context = context_of(connection.recv_bytes(MAX_BYTES))
+            context = decode_context(connection.recv_bytes(MAX_BYTES))
         except (EOFError, OSError):
             return
         begin_s = time.perf_counter()

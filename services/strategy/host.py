@@ -13,7 +13,7 @@ import msgspec
 from soundsage.shared.contracts import Decision, StrategyContext
 from soundsage.shared.errors import PluginError
 
-from .pipe import MAX_BYTES, Answer, decode_answer, frames_of
+from .pipe import MAX_BYTES, Answer, decode_answer, encode_context
 
 __all__ = ["StrategyHost"]
 
@@ -70,7 +70,7 @@ class StrategyHost:
             If it raised, answered nonsense, died or overran its deadline; after the last two the child is gone.
         """
         try:
-            self._connection.send_bytes(frames_of(context))
+            self._connection.send_bytes(encode_context(context))
         except OSError as error:
             raise PluginError(f"strategy {self.name} died with exit code {self._exit_code()}") from error
         answer = self._receive(self._deadline_s, f"decide within {self._deadline_s * 1e3:g} ms")

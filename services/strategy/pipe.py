@@ -8,12 +8,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from soundsage.shared import wire
 from soundsage.shared.contracts import Decision, StrategyContext
 from soundsage.shared.dsp import EqBand
-from soundsage.shared.messages import EqProposal, FeatureVector, GenrePosterior, Message
 
-__all__ = ["MAX_BYTES", "Answer", "context_of", "decode_answer", "encode_answer", "frames_of"]
+__all__ = ["MAX_BYTES", "Answer", "decode_answer", "decode_context", "encode_answer", "encode_context"]
 
 MAX_BYTES = 1 << 20
 
@@ -39,33 +37,18 @@ def _number(value: object) -> float:
     raise TypeError(f"decision must be made of numbers and texts, got {type(value).__name__}")
 
 
-_encode_frames = msgspec.msgpack.Encoder().encode
-_decode_frames = msgspec.msgpack.Decoder(list[list[bytes]]).decode
+def _bytes(value: object) -> bytes:
+    if isinstance(value, np.ndarray):
+        return value.astype("<f4").tobytes()
+    raise TypeError(f"context must be made of messages, got {type(value).__name__}")
+
+
+def _array(_type: type, value: bytes) -> np.ndarray:
+    return np.frombuffer(value, "<f4")
+
+
+# In one piece, and not as the frames of three messages: the child may be cold, and each step costs it a lot.
+encode_context = msgspec.msgpack.Encoder(enc_hook=_bytes).encode
+decode_context = msgspec.msgpack.Decoder(StrategyContext, dec_hook=_array).decode
 encode_answer = msgspec.msgpack.Encoder(enc_hook=_number).encode
 decode_answer = msgspec.msgpack.Decoder(Answer).decode
-
-
-def frames_of(context: StrategyContext) -> bytes:
-    """Return the bytes that carry a context."""
-    messages = (context.posterior, context.features, context.proposal)
-    return _encode_frames([_frames(message) for message in messages if message is not None])
-
-
-def context_of(data: bytes) -> StrategyContext:
-    """Return the context that the bytes carry."""
-    found: dict[type[Message], Message] = {}
-    for frames in _decode_frames(data):
-        message = wire.decode("", frames).message
-        found[type(message)] = message
-    posterior, features, proposal = (found.get(kind) for kind in (GenrePosterior, FeatureVector, EqProposal))
-    if not isinstance(posterior, GenrePosterior):
-        raise TypeError(f"context must hold a posterior, got {[kind.__name__ for kind in found]}")
-    return StrategyContext(
-        posterior,
-        features if isinstance(features, FeatureVector) else None,
-        proposal if isinstance(proposal, EqProposal) else None,
-    )
-
-
-def _frames(message: Message) -> list[bytes]:
-    return wire.encode(message, source="strategy", epoch=0, seq=0, t_capture_ns=0, t_publish_ns=0)
