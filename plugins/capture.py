@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 import uuid
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class DeviceSource:
             sample_rate=self.sample_rate,
             n_channels=self.n_channels,
             block_size=block_size,
+            latency="low",
             callback=self._take,
             finished=self._tell_end,
         )
@@ -86,11 +88,11 @@ class DeviceSource:
             self._watch.close()
         self._stream.close()
 
-    def _take(self, frames: np.ndarray, _n_samples: int, _time: object, status: object) -> None:
+    def _take(self, frames: np.ndarray, _n_samples: int, _time: object, status: Any) -> None:
         """Pass a block on; PortAudio's thread, and its memory."""
         now_ns = time.monotonic_ns()
         self._has_begun = True
-        if status.input_overflow:  # type: ignore[attr-defined]
+        if status.input_overflow:
             self.overruns += 1
         if self._queue.qsize() < self._max_waiting:
             self._queue.put(SourceBlock(frames.T.copy(), now_ns))

@@ -105,6 +105,7 @@ def open_stream(
     sample_rate: int,
     n_channels: int,
     block_size: int,
+    latency: float | str,
     callback: Callable[..., None],
     finished: Callable[[], None],
 ) -> sounddevice.InputStream | sounddevice.OutputStream:
@@ -120,6 +121,8 @@ def open_stream(
     n_channels : int
     block_size : int
         Samples per callback, all of which are float32 of shape (n_samples, n_channels).
+    latency : float or str
+        What the device shall buffer, s, or PortAudio's `low` or `high`.
     callback : callable
         As sounddevice has it.
     finished : callable
@@ -131,8 +134,7 @@ def open_stream(
         If that fails.
     """
     sounddevice = _sounddevice()
-    is_source = place.kind == "source"
-    make = sounddevice.InputStream if is_source else sounddevice.OutputStream
+    make = sounddevice.InputStream if place.kind == "source" else sounddevice.OutputStream
     try:
         with _environment(place, mark):
             stream = make(
@@ -141,8 +143,7 @@ def open_stream(
                 channels=n_channels,
                 blocksize=block_size,
                 dtype="float32",
-                # What waits before us is latency only; what waits behind us keeps the loudspeaker from running dry.
-                latency="low" if is_source else "high",
+                latency=latency,
                 callback=callback,
                 finished_callback=finished,
             )

@@ -109,7 +109,7 @@ def connected() -> Iterator[pulsectl.Pulse]:
     try:
         with pulsectl.Pulse("soundsage") as pulse:
             yield pulse
-    except pulsectl.PulseError as error:
+    except (pulsectl.PulseError, pulsectl.PulseDisconnected) as error:
         raise DeviceError(f"no sound server answers: {error}; start PulseAudio or PipeWire") from error
 
 

@@ -25,8 +25,8 @@ class Watch:
     """Tell once when a stream no longer is where it was put.
 
     A node that goes away does not end its streams: the server moves them to the default, and a capture goes on with
-    other people's sound. The stream is also pinned to its node, since one that merely was opened there is moved along
-    when the default changes.
+    another sound. It also takes streams along when the default changes; those are put back, after which it leaves them
+    alone.
 
     Parameters
     ----------
@@ -73,45 +73,49 @@ class Watch:
         pulse.event_mask_set("source", "sink", "source_output", "sink_input", "server")
         pulse.event_callback_set(wake)
         appear_by = time.monotonic() + APPEAR_S
-        is_pinned = False
         while not self._closed.is_set():
             streams = own_streams(pulse, self._kind, self._mark)
-            if streams and not is_pinned:
-                is_pinned = self._pin(pulse, streams)
-            elif is_pinned or time.monotonic() > appear_by:
+            if streams or time.monotonic() > appear_by:
+                appear_by = 0.0
                 fault = self._fault(pulse, streams)
                 if fault is not None:
                     self._tell(fault)
                     return
             pulse.event_listen(timeout=LOOK_S)
 
-    def _pin(self, pulse: pulsectl.Pulse, streams: list[pulsectl.PulseSinkInputInfo]) -> bool:
-        import pulsectl
-
-        index = self._index(pulse)
-        move = pulse.source_output_move if self._kind == "source" else pulse.sink_input_move
-        try:
-            for stream in streams:
-                move(stream.index, index)
-        except (pulsectl.PulseOperationFailed, TypeError):  # gone meanwhile: the next look tells
-            pass
-        return True
-
     def _fault(self, pulse: pulsectl.Pulse, streams: list[pulsectl.PulseSinkInputInfo]) -> str | None:
-        index = self._index(pulse)
-        if index is None:
+        nodes = self._nodes(pulse)
+        if self._node not in nodes:
             return f"{self._kind} {self._node} is gone; plug it in or name another one"
         if not streams:
             return f"the sound server ended our stream at {self._kind} {self._node}"
-        if any(getattr(stream, self._kind) != index for stream in streams):
-            return f"the sound server moved our stream away from {self._kind} {self._node}"
         if self._is_default and self._default(pulse) != self._node:
             return f"{self._kind} {self._node} is not the default any more"
+        for stream in streams:
+            place = getattr(stream, self._kind)
+            if place != nodes[self._node] and not self._put_back(pulse, stream.index, place, nodes):
+                return f"the sound server moved our stream away from {self._kind} {self._node}"
         return None
 
-    def _index(self, pulse: pulsectl.Pulse) -> int | None:
-        found = pulse.source_list() if self._kind == "source" else pulse.sink_list()
-        return next((info.index for info in found if info.name == self._node), None)
+    def _put_back(self, pulse: pulsectl.Pulse, stream: int, place: int, nodes: dict[str, int]) -> bool:
+        """Move a stream back if it was taken along to a new default, and return whether it was."""
+        import pulsectl
+
+        info = pulse.server_info()
+        default = info.default_source_name if self._kind == "source" else info.default_sink_name
+        if place != nodes.get(default):
+            return False
+        move = pulse.source_output_move if self._kind == "source" else pulse.sink_input_move
+        try:
+            move(stream, nodes[self._node])
+        except pulsectl.PulseOperationFailed:
+            return False
+        return True
+
+    def _nodes(self, pulse: pulsectl.Pulse) -> dict[str, int]:
+        return {
+            info.name: info.index for info in (pulse.source_list() if self._kind == "source" else pulse.sink_list())
+        }
 
     def _default(self, pulse: pulsectl.Pulse) -> str | None:
         return pulse.server_info().default_source_name if self._kind == "source" else render_default(pulse)

@@ -34,10 +34,13 @@ class SoundServer:
         The environment of a program that shall use it.
     folder : Path
         Where it keeps its files; goes with it.
+    process : Popen
+        The server itself.
     """
 
     env: dict[str, str]
     folder: Path
+    process: subprocess.Popen[bytes]
 
     def client(self) -> pulsectl.Pulse:
         """Return a connection of its own, to be used with `with`."""
@@ -148,8 +151,8 @@ def sound_server(*sinks: str) -> Iterator[SoundServer]:
         log = folder / "log"
         with log.open("wb") as file, subprocess.Popen(_command(folder), env=env, stdout=file, stderr=file) as process:
             try:
-                server = SoundServer(env, folder)
-                _await_start(server, process, log)
+                server = SoundServer(env, folder, process)
+                _await_start(server, log)
                 for sink in sinks:
                     server.load_sink(sink)
                 if sinks:
@@ -164,14 +167,14 @@ def _command(folder: Path) -> list[str]:
     return [*command, f"--load=module-native-protocol-unix auth-anonymous=1 socket={folder / 'native'}"]
 
 
-def _await_start(server: SoundServer, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_start(server: SoundServer, log: Path) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         with contextlib.suppress(pulsectl.PulseError), server.client() as pulse:
             pulse.server_info()
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.02)
+            server.process.wait(0.02)
             break
     pytest.fail(f"PulseAudio did not start: {log.read_text()[-2000:]}")
 

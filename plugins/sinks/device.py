@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 import numpy as np
@@ -25,6 +25,10 @@ __all__ = ["DeviceOptions", "DeviceSink", "on_channels", "soundsage_sinks"]
 # One period is a callback, and the length of every fade.
 PERIODS_PER_S = 100
 CAPACITY_S = 4
+# What PortAudio calls high for PulseAudio; a callback in Python may be late by as much on a busy machine.
+MIN_LATENCY_S = 0.035
+# PortAudio throws away what the device still buffers when a stream ends, so silence goes behind the last sample.
+SILENT_LATENCIES = 2
 CLOSE_TIMEOUT_S = 2.0
 
 
@@ -34,10 +38,11 @@ class DeviceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     buffer_ms : float
-        Sound that waits in front of the device, lest it runs dry; at least two blocks and a period.
+        Sound that waits in front of the device, lest it runs dry, at least two blocks and a period; and once more in
+        the device, at least 35 ms.
     """
 
-    buffer_ms: Annotated[float, msgspec.Meta(ge=0.0, le=1_000.0)] = 40.0
+    buffer_ms: Annotated[float, msgspec.Meta(ge=0.0, le=500.0)] = 40.0
 
 
 class DeviceSink:
@@ -64,6 +69,8 @@ class DeviceSink:
         period = sample_rate // PERIODS_PER_S
         target = round(options.buffer_ms * sample_rate / 1e3)
         self._buffer = JitterBuffer(self._n_out, period, target, CAPACITY_S * sample_rate)
+        self._n_device_underruns = 0
+        self._n_silent = round(SILENT_LATENCIES * max(options.buffer_ms / 1e3, MIN_LATENCY_S) * PERIODS_PER_S) + 2
         self._fault: str | None = None
         self._ended = threading.Event()
         self._stop = _callback_stop()
@@ -75,6 +82,7 @@ class DeviceSink:
             sample_rate=sample_rate,
             n_channels=self._n_out,
             block_size=period,
+            latency=max(options.buffer_ms / 1e3, MIN_LATENCY_S),
             callback=self._play,
             finished=self._ended.set,
         )
@@ -95,7 +103,7 @@ class DeviceSink:
         if self._ended.is_set():
             raise DeviceError(f"sink {self._place.label} stopped; is it plugged in?")
         self._buffer.write(on_channels(samples, self._n_out).T)
-        self.underruns = self._buffer.underruns
+        self.underruns = self._buffer.underruns + self._n_device_underruns
         self.overruns = self._buffer.overruns
         self.buffer_ms = 1e3 * self._buffer.n_waiting / self._sample_rate
 
@@ -111,11 +119,14 @@ class DeviceSink:
             self._watch.close()
         self._stream.close()
 
-    def _play(self, frames: np.ndarray, _n_samples: int, _time: object, _status: object) -> None:
+    def _play(self, frames: np.ndarray, _n_samples: int, _time: object, status: Any) -> None:
         """Fill one period; PortAudio's thread, and its memory."""
         self._buffer.read(frames)
+        self._n_device_underruns += status.output_underflow
         if self._buffer.is_drained:
-            raise self._stop
+            self._n_silent -= 1
+            if self._n_silent < 0:
+                raise self._stop
 
     def _take_fault(self, fault: str) -> None:
         self._fault = fault

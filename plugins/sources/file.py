@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -12,6 +13,7 @@ from soundsage.shared.audiofile import AudioFile, open_audio
 from soundsage.shared.contracts import SourceBlock, SourceRecord
 from soundsage.shared.errors import EndOfStream, InputError
 from soundsage.shared.hookspecs import hookimpl
+from soundsage.shared.spec import parse_spec
 
 __all__ = ["FileOptions", "soundsage_sources"]
 
@@ -61,9 +63,12 @@ def _open(target: str, options: msgspec.Struct, block_size: int) -> FileSource:
     return FileSource(open_audio(target, block_size, loop=cast("FileOptions", options).loop))
 
 
-def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: ARG001  a file plays into any sink
+def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: ARG001  any will do
     if not target:
         raise InputError("file source must name a file, got none; write file:PATH")
+    written = parse_spec(sink)
+    if written.name == "file" and Path(written.target).expanduser().resolve() == Path(target).expanduser().resolve():
+        raise InputError(f"sink must be another file than the source, got {target} for both")
     open_audio(target, 1).close()
 
 
