@@ -114,8 +114,15 @@ def _require_frequencies(labels: tuple[str, ...]) -> None:
     if len(labels) > N_SECTIONS:
         raise ValueError(f"labels must be at most {N_SECTIONS}, got {len(labels)}")
     for label in labels:
-        if not math.isfinite(float(label)):
+        if not _is_number(label):
             raise ValueError(f"labels must be frequencies in Hz, got {label!r}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def load_manifest(file: Path) -> Manifest:

@@ -73,7 +73,7 @@ class Node(Generic[Settings]):
     ) -> None:
         self.service = service
         self.endpoints = config.endpoints
-        self.epoch = time.time_ns()
+        self.epoch = time.monotonic_ns()  # a wall clock may be set back between two starts
         self.shown: dict[str, Setting] = {}
         self._stop = stop
         self._accept = accept

@@ -21,7 +21,7 @@ from .contracts import API, Record
 from .errors import InputError, PluginError, SoundSageError
 from .hookspecs import Hooks
 
-__all__ = ["ENTRY_POINT_GROUP", "Guard", "Plugins", "guarded", "installed_plugins"]
+__all__ = ["ENTRY_POINT_GROUP", "Guard", "Plugins", "guarded", "installed_plugins", "singular"]
 
 ENTRY_POINT_GROUP = "soundsage.plugins"
 MAX_STRIKES = 3
@@ -154,7 +154,7 @@ class Plugins:
             return records[name]
         near = difflib.get_close_matches(name, records, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"{kind.removesuffix('s')} must be one of {', '.join(records) or 'none'}, got {name!r}{hint}")
+        raise InputError(f"{singular(kind)} must be one of {', '.join(records) or 'none'}, got {name!r}{hint}")
 
     def _answers(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Yield what each plugin returns for a kind, with the plugin's name."""
@@ -190,6 +190,11 @@ class Plugins:
         if plugin not in self.failures:
             log.error("left out plugin=%s error=%s", plugin, reason)
         self.failures[plugin] = reason
+
+
+def singular(kind: str) -> str:
+    """Return what one of a kind is called, such as `eq_strategy`."""
+    return f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")
 
 
 def _distribution_of(entry: EntryPoint) -> str:

@@ -177,6 +177,7 @@ class Publisher(_Closing):
         )
         self._seq[topic] = seq + 1
         self.socket.send_multipart([f"{topic}/".encode(), *frames])
+        self._count_receivers()
 
     def await_receivers(self, n_receivers: int, timeout_s: float) -> bool:
         """Return whether so many subscriptions come before the time is over; what is sent earlier is lost to them."""
@@ -185,8 +186,13 @@ class Publisher(_Closing):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0 or not self.socket.poll(math.ceil(left_s * 1000)):
                 return False
-            self._n_receivers += 1 if self.socket.recv().startswith(b"\x01") else -1
+            self._count_receivers()
         return True
+
+    def _count_receivers(self) -> None:
+        """Read who came and went, which would pile up otherwise."""
+        while _is_readable(self.socket):
+            self._n_receivers += 1 if self.socket.recv().startswith(b"\x01") else -1
 
 
 class Inbox(_Closing):
@@ -235,21 +241,17 @@ class Inbox(_Closing):
         return None
 
     def next(self) -> wire.Received | None:
-        """Return the next message that is well-formed, new and fresh; None when nothing waits."""
-        while (waiting := self.frames()) is not None:
-            topic, frames = waiting
-            try:
-                received = wire.decode(topic, frames)
-            except WireError as error:
-                self._refuse(topic, error)
-                continue
-            envelope = received.envelope
-            if not self.gaps.accepts(topic, envelope):
-                continue
-            if envelope.age_ms(time.monotonic_ns()) > envelope.lifespan_ms:
-                self.stale += 1
-                continue
-            return received
+        """Return the next message that is well-formed, new and fresh; None when nothing waits.
+
+        After `MAX_SERVED` that are not it returns None as well: a peer who sends junk keeps nobody from working.
+        """
+        for _ in range(MAX_SERVED):
+            waiting = self.frames()
+            if waiting is None:
+                return None
+            received = self._accepted(*waiting)
+            if received is not None:
+                return received
         return None
 
     def pending(self) -> Iterator[wire.Received]:
@@ -257,10 +259,31 @@ class Inbox(_Closing):
         while (received := self.next()) is not None:
             yield received
 
+    def _accepted(self, topic: str, frames: list[bytes]) -> wire.Received | None:
+        try:
+            received = _decoded(topic, frames)
+        except WireError as error:
+            self._refuse(topic, error)
+            return None
+        envelope = received.envelope
+        if not self.gaps.accepts(topic, envelope):
+            return None
+        if envelope.age_ms(time.monotonic_ns()) > envelope.lifespan_ms:
+            self.stale += 1
+            return None
+        return received
+
     def _refuse(self, topic: str, error: WireError) -> None:
         self.malformed += 1
         if self._log_due():
             log.warning("refused message topic=%.64r refused=%d error=%s", topic, self.malformed, error)
+
+
+def _decoded(topic: str, frames: list[bytes]) -> wire.Received:
+    received = wire.decode(topic, frames)
+    if topic_of(received.message) != topic:
+        raise WireError(f"topic must be {topic_of(received.message)} for this message, got {topic[:64]!r}")
+    return received
 
 
 class Server(_Closing):

@@ -43,7 +43,7 @@ class Envelope(msgspec.Struct, frozen=True):
     source : str
         The service that publishes.
     epoch : int
-        When that process began, ns of the wall clock: a restarted source has a larger epoch.
+        When that process began, ns of the monotonic clock: a restarted source has a larger epoch.
     seq : int
         Counts the messages of this source and topic from 0; a jump is a loss.
     t_capture_ns, t_publish_ns : int

@@ -3,6 +3,10 @@
 The extension says the format: wav (32-bit float; also without an extension), flac, ogg, opus or mp3. A writer thread
 of its own does the encoding, so that a slow disk holds nobody up. When the disk is full, what was written so far is
 kept if it can be played, and removed if it cannot.
+
+A file of an earlier mesh is overwritten, as the user asked. What this mesh has written is not: when the process was
+killed or the format changed, the part before is `NAME-1`, `NAME-2` and so on. A hidden `.NAME.unfinished` beside the
+file says that it is being written.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import itertools
+import logging
 import os
 import queue
 import threading
@@ -25,6 +31,8 @@ from soundsage.shared.hookspecs import hookimpl
 
 __all__ = ["soundsage_sinks"]
 
+log = logging.getLogger(__name__)
+
 FORMATS = {
     "": ("WAV", "FLOAT"),
     ".wav": ("WAV", "FLOAT"),
@@ -38,6 +46,8 @@ MAX_WAITING_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 # The sizes in a WAV header have 32 bits; this leaves room for the header itself.
 MAX_WAV_BYTES = (1 << 32) - (1 << 16)
+# What this process has written, and must not overwrite.
+_finished: set[Path] = set()
 
 
 class FileSink:
@@ -70,12 +80,17 @@ class FileSink:
             raise InputError(
                 f"{path} cannot hold {n_channels} channels at {sample_rate} Hz: {error}; write .wav"
             ) from error
+        self._mark = path.with_name(f".{path.name}.unfinished")
+        if path in _finished or self._mark.exists():
+            _move_aside(path)
         self._file = _created(path)
+        self._mark.touch()
         try:
             self._sound = soundfile.SoundFile(self._file, "w", closefd=False, **layout)
         except soundfile.SoundFileError as error:
             os.close(self._file)
             path.unlink(missing_ok=True)
+            self._mark.unlink(missing_ok=True)
             raise MediaError(f"{path} cannot be written: {error}; is the disk full?") from error
         self._queue: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         self._n_taken = 0
@@ -132,6 +147,8 @@ class FileSink:
             self._fault = f"{fault}; what was written before is {'kept' if self._is_kept() else 'no sound and removed'}"
         finally:
             os.close(self._file)
+            self._mark.unlink(missing_ok=True)
+            _finished.add(self._path)
 
     def _put(self, frames: np.ndarray) -> None:
         if self._max_samples is not None and self._n_written + len(frames) > self._max_samples:
@@ -153,6 +170,14 @@ class FileSink:
             self._path.unlink(missing_ok=True)
             return False
         return True
+
+
+def _move_aside(path: Path) -> None:
+    if not path.exists():
+        return
+    aside = next(name for n in itertools.count(1) if not (name := path.with_stem(f"{path.stem}-{n}")).exists())
+    path.rename(aside)
+    log.warning("kept what was written before path=%s", aside)
 
 
 def _created(path: Path) -> int:

@@ -58,7 +58,7 @@ class Answering:
         try:
             proposal, posterior = self._guard.call(self._inference.infer, vector)
         except PluginError as error:
-            self._node.report(error, "failed" if self._guard.is_quarantined else "waiting")
+            self._node.report(error, "waiting")  # the sound goes on without
             return
         compute_ms = (time.perf_counter() - begin_s) * 1e3
         self._node.set_state("ready")

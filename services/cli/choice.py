@@ -18,6 +18,7 @@ from soundsage.shared.contracts import (
     SourceRecord,
     StrategyRecord,
 )
+from soundsage.shared.errors import InputError
 from soundsage.shared.plugins import Plugins, guarded
 from soundsage.shared.spec import options_of, parse_spec
 
@@ -94,6 +95,9 @@ def check(config: Config, plugins: Plugins) -> None:
     source = parse_spec(config.capture.source)
     source_record = plugins.find("sources", SourceRecord, source.name)
     source_options = options_of(source, source_record.options)
+    repeated = {text for text in config.renderer.sinks if config.renderer.sinks.count(text) > 1}
+    if repeated:
+        raise InputError(f"sinks must differ from each other, got {', '.join(repeated)} twice")
     for text in config.renderer.sinks:
         sink = parse_spec(text)
         sink_record = plugins.find("sinks", SinkRecord, sink.name)

@@ -16,7 +16,7 @@ import msgspec
 from soundsage.shared.conformance import Finding, findings_of
 from soundsage.shared.errors import InputError, PluginError
 from soundsage.shared.hookspecs import KINDS
-from soundsage.shared.plugins import Entry, installed_plugins
+from soundsage.shared.plugins import Entry, installed_plugins, singular
 
 from .columns import columns
 from .options import json_option
@@ -64,7 +64,7 @@ def list_plugins(*, as_json: bool) -> None:
 def info(name: str) -> None:
     """Show all that is known of a plugin."""
     for each in _named(name):
-        click.echo(f"{_singular(each.kind)} {each.name}: {each.summary}")
+        click.echo(f"{singular(each.kind)} {each.name}: {each.summary}")
         click.echo(f"  distribution: {each.distribution}")
         if not isinstance(each.record, click.Command):
             for line in _details(each.record):
@@ -88,7 +88,7 @@ def check(name: str) -> None:
     plugin, _, target = name.partition(":")
     n_broken = 0
     for each in _named(plugin):
-        click.echo(f"{_singular(each.kind)} {each.name}")
+        click.echo(f"{singular(each.kind)} {each.name}")
         findings = findings_of(each.kind, each.record, target)
         for finding in findings:
             click.echo(f"  {_line(finding)}")
@@ -107,7 +107,7 @@ def _found() -> Iterator[Found]:
 
 
 def _row(found: Found) -> tuple[str, str, str, str]:
-    return _singular(found.kind), found.name, found.distribution, found.summary
+    return singular(found.kind), found.name, found.distribution, found.summary
 
 
 def _found_in(kind: str, entry: Entry) -> Found:
@@ -170,7 +170,3 @@ def _short(value: object) -> str:
 
 def _line(finding: Finding) -> str:
     return f"{MARKS[finding.outcome]:8}  {finding.rule}{f' {finding.text}' if finding.text else ''}"
-
-
-def _singular(kind: str) -> str:
-    return f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")

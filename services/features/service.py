@@ -56,7 +56,7 @@ class Hops:
         try:
             vectors = self._guard.call(self._vectors, block)
         except PluginError as error:
-            node.report(error, "failed" if self._guard.is_quarantined else "waiting")
+            node.report(error, "waiting")  # the sound goes on without
             return
         node.set_state("ready")
         for vector in vectors:

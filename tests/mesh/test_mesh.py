@@ -91,6 +91,20 @@ def test_a_service_on_the_audio_path_is_back_by_itself(mesh: Any, service: str) 
     mesh.down()
 
 
+def test_what_was_recorded_before_the_renderer_died_is_kept(mesh: Any, noise: Noise) -> None:
+    """The recording of a killed renderer is kept beside the one of its successor, and holds what was rendered."""
+    mesh.up("--source", f"file:{noise[0]}", "--sink", "file:out.wav", "--strategy", "flat")
+    mesh.hear(RenderMeter, lambda meter: meter.rendered_samples > 48_000)
+    old_pid = mesh.kill("renderer")
+    mesh.hear(ServiceState, lambda state: state.service == "renderer" and state.pid != old_pid)
+    mesh.hear(RenderMeter)
+    mesh.down()
+    before, after = recorded(mesh.directory / "out-1.wav"), recorded(mesh.directory / "out.wav")
+    assert before.shape[0] > 24_000
+    assert np.array_equal(before, noise[1][: before.shape[0]])
+    assert after.shape[0] > 0
+
+
 def test_what_is_set_survives_a_killed_service_and_the_next_up(mesh: Any) -> None:
     """Strategy, bypass and gain survive the death of their owners and the next `up`."""
     mesh.up("--source", "tone", "--sink", "null")
@@ -153,6 +167,8 @@ def test_a_signal_ends_up_with_exit_code_0(mesh: Any) -> None:
         ("--source", "tone", "--sink", "file:no-such-folder/out.wav"),
         ("--source", "nonsense", "--sink", "null"),
         ("--source", "tone:loud", "--sink", "null"),
+        ("--source", "file:sound.wav", "--sink", "file:sound.wav"),
+        ("--source", "tone", "--sink", "file:out.wav", "--sink", "file:out.wav"),
         ("--source", "tone?colour=red", "--sink", "null"),
         ("--source", "tone", "--sink", "null", "--strategy", "no-such-strategy"),
         ("--config", "missing.toml"),
@@ -163,6 +179,7 @@ def test_a_signal_ends_up_with_exit_code_0(mesh: Any) -> None:
 def test_a_wrong_input_is_one_line_exit_code_2_and_nothing_left(mesh: Any, arguments: tuple[str, ...]) -> None:
     """A wrong input gives one line without a traceback, exit code 2, and leaves nothing."""
     (mesh.directory / "corrupt.wav").write_bytes(b"RIFF\xff\xfe\x00 this is no sound")
+    soundfile.write(mesh.directory / "sound.wav", np.zeros(1000), 48_000)
     done = mesh.command("up", "--no-ui", *arguments)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
