@@ -35,11 +35,23 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The answer to one request: a value, or the reason why there is none."""
+    """The answer to one request: a value, or the reason why there is none.
+
+    Attributes
+    ----------
+    id : int
+        The request's.
+    value : object
+    error : str or None
+        Why there is no value.
+    code : str or None
+        The class of the error.
+    """
 
     id: int
     value: Any = None
     error: str | None = None
+    code: str | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -25,7 +25,7 @@ import zmq
 
 from . import requests, wire
 from .endpoints import Endpoints
-from .errors import MeshError, RequestError, SoundSageError, WireError
+from .errors import InputError, MeshError, RequestError, SoundSageError, WireError
 from .gaps import GapCounter
 from .messages import Message, kind_of
 
@@ -154,6 +154,7 @@ class Publisher(_Closing):
         self.socket = _socket(context, zmq.XPUB, AUDIO_QUEUE if bind else EVENT_QUEUE)
         self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # one subscription a receiver, so that they can be counted
         self._n_receivers = 0
+        self._gained = False
         self._source = source
         self._epoch = epoch
         self._seq: dict[str, int] = {}
@@ -179,6 +180,12 @@ class Publisher(_Closing):
         self.socket.send_multipart([f"{topic}/".encode(), *frames])
         self._count_receivers()
 
+    def gained_receivers(self) -> bool:
+        """Return whether anybody subscribed since this was last asked."""
+        self._count_receivers()
+        gained, self._gained = self._gained, False
+        return gained
+
     def await_receivers(self, n_receivers: int, timeout_s: float) -> bool:
         """Return whether so many subscriptions come before the time is over; what is sent earlier is lost to them."""
         deadline_s = time.monotonic() + timeout_s
@@ -192,7 +199,9 @@ class Publisher(_Closing):
     def _count_receivers(self) -> None:
         """Read who came and went, which would pile up otherwise."""
         while _is_readable(self.socket):
-            self._n_receivers += 1 if self.socket.recv().startswith(b"\x01") else -1
+            came = self.socket.recv().startswith(b"\x01")
+            self._n_receivers += 1 if came else -1
+            self._gained = self._gained or came
 
 
 class Inbox(_Closing):
@@ -333,7 +342,7 @@ def _reply_to(request: requests.Request, answer: Callable[[str, dict[str, Any]],
     try:
         return requests.Reply(request.id, value=answer(request.command, request.arguments))
     except SoundSageError as error:
-        return requests.Reply(request.id, error=str(error))
+        return requests.Reply(request.id, error=str(error), code=type(error).__name__)
 
 
 class Client(_Closing):
@@ -358,8 +367,10 @@ class Client(_Closing):
 
         Raises
         ------
+        InputError
+            If the service refuses what it is asked for.
         RequestError
-            If the service refuses, or does not answer in time.
+            If it cannot do it, or does not answer in time.
         """
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         request = requests.Request(next(self._ids), deadline_ns, command, arguments)
@@ -370,7 +381,7 @@ class Client(_Closing):
             if reply.id != request.id:
                 continue
             if reply.error is not None:
-                raise RequestError(reply.error)
+                raise (InputError if reply.code == InputError.__name__ else RequestError)(reply.error)
             return reply.value
         raise RequestError(f"{self._service} did not answer within {timeout_s:g} s; see `soundsage status`")
 

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import msgspec
-from msgspec import Meta
+from typing import Any
 
 from soundsage.shared.config import Config
-from soundsage.shared.errors import InputError, RequestError
 from soundsage.shared.kept import Kept
+from soundsage.shared.settings import RendererSettings, StrategySettings
 from soundsage.shared.transport import Client, Context
 
 from .files import MeshFiles
 from .supervisord import Supervisord
 
 __all__ = ["keep", "set_or_keep"]
-
-
-class StrategySettings(msgspec.Struct, frozen=True):
-    """What the strategy service keeps."""
-
-    strategy: str
-
-
-class RendererSettings(msgspec.Struct, frozen=True):
-    """What the renderer keeps."""
-
-    bypass: bool = False
-    gain_db: Annotated[float, Meta(ge=-60, le=12)] = 0.0
 
 
 def keep(config: Config, service: str, key: str, value: object) -> None:
@@ -61,8 +45,5 @@ def set_or_keep(config: Config, service: str, key: str, value: object) -> bool:
         keep(config, service, key, value)
         return False
     with Context() as context, Client(context, config.mesh.endpoints.requests(service), service) as client:
-        try:
-            client.call("set", key=key, value=value)
-        except RequestError as error:
-            raise InputError(str(error)) if "must be" in str(error) else error from None
+        client.call("set", key=key, value=value)
     return True

@@ -6,16 +6,14 @@ import contextlib
 import gc
 import threading
 import time
-from typing import Annotated
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 
 from soundsage.shared.config import Config, RendererConfig
 from soundsage.shared.messages import MAX_TEXT, AudioBlock, EqCurve, RenderMeter, StreamEnded
 from soundsage.shared.meters import LevelMeter
 from soundsage.shared.node import Node
+from soundsage.shared.settings import RendererSettings
 from soundsage.shared.transport import Inbox
 from soundsage.shared.units import samples_to_s
 from soundsage.shared.wire import Received
@@ -25,25 +23,10 @@ from .core import Rendering
 from .measures import Samples
 from .output import Output
 
-__all__ = ["RendererSettings", "run"]
+__all__ = ["run"]
 
 MIN_BLOCK = 4096  # room for the blocks of any source without making the rack anew
 MEASURES = 4096
-
-
-class RendererSettings(msgspec.Struct, frozen=True):
-    """What the user sets.
-
-    Attributes
-    ----------
-    bypass : bool
-        Play the input untouched.
-    gain_db : float
-        After the equaliser.
-    """
-
-    bypass: bool = False
-    gain_db: Annotated[float, Meta(ge=-60, le=12)] = 0.0
 
 
 def run(config: Config, stop: threading.Event) -> None:

@@ -13,23 +13,12 @@ from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import EqProposal, FeatureVector, GenrePosterior
 from soundsage.shared.node import Node
 from soundsage.shared.plugins import Guard, installed_plugins
+from soundsage.shared.settings import StrategySettings
 
 from .core import Correlation, Steering
 from .host import StrategyHost
 
-__all__ = ["StrategySettings", "run"]
-
-
-class StrategySettings(msgspec.Struct, frozen=True):
-    """What the user sets.
-
-    Attributes
-    ----------
-    strategy : str
-        An EQ strategy plugin.
-    """
-
-    strategy: str
+__all__ = ["run"]
 
 
 def run(config: Config, stop: threading.Event) -> None:

@@ -11,12 +11,11 @@ import msgspec
 import msgspec.inspect
 import pytest
 
-from soundsage.services.renderer.service import RendererSettings
-from soundsage.services.strategy.service import StrategySettings
 from soundsage.shared.dsp import EqBand
 from soundsage.shared.endpoints import Endpoints
 from soundsage.shared.messages import MESSAGE_TYPES, GenrePosterior
 from soundsage.shared.requests import Reply, Request
+from soundsage.shared.settings import RendererSettings, StrategySettings
 from soundsage.shared.transport import Context, EventProxy, Publisher
 from soundsage.shared.wire import Envelope
 

@@ -348,7 +348,7 @@ def test_what_the_server_refuses_is_an_error_with_its_words(context: Context[Any
     endpoint = endpoints.requests("renderer")
     with answering(context, endpoint, refuse), Client(context, endpoint, "renderer") as client:
         for _ in range(2):
-            with pytest.raises(RequestError, match="got 'dance'"):
+            with pytest.raises(InputError, match="got 'dance'"):
                 client.call("dance")
 
 
