@@ -112,6 +112,8 @@ class Node(Generic[Settings]):
 
     def _fail(self, error: SoundSageError) -> None:
         """Say what went wrong until somebody stops this process: a restart would not help."""
+        if not self._stop.is_set():
+            self._events.await_receivers(1, ANNOUNCE_S)
         self.report(error)
         while not self._stop.is_set():
             self.receive(())
@@ -159,7 +161,8 @@ class Node(Generic[Settings]):
         Requests are answered and the state is announced on the way.
         """
         self._server.serve(self._answer)
-        if time.monotonic() >= self._announce_due_s:
+        # A bus that has just come hears at once how everybody is.
+        if time.monotonic() >= self._announce_due_s or self._events.gained_receivers():
             self.announce()
         received = self._waiting(inboxes)
         if received is None and self._waiter_of(inboxes).wait(timeout_s):
