@@ -352,6 +352,18 @@ def test_what_the_server_refuses_is_an_error_with_its_words(context: Context[Any
                 client.call("dance")
 
 
+def test_what_the_server_cannot_do_is_another_error(context: Context[Any], endpoints: Endpoints) -> None:
+    """A failure of the service is none of who asked."""
+
+    def fail(_command: str, _arguments: dict[str, Any]) -> object:
+        raise MeshError("setting cannot be kept: No space left on device")
+
+    endpoint = endpoints.requests("renderer")
+    with answering(context, endpoint, fail), Client(context, endpoint, "renderer") as client:  # noqa: SIM117
+        with pytest.raises(RequestError, match="No space left"):
+            client.call("set")
+
+
 def test_a_service_that_does_not_answer_costs_its_deadline(context: Context[Any], endpoints: Endpoints) -> None:
     """Without a server the client gives up in time, by name, also after more requests than its queue holds."""
     with Client(context, endpoints.requests("renderer"), "renderer") as client:
