@@ -29,7 +29,6 @@ LIBRARIES = {
     "av": "files that libsndfile refuses cannot be read",
     "numba": "the equaliser cannot run",
     "onnxruntime": "no model can run",
-    "samplerate": "two devices cannot be kept in step",
     "sounddevice": "no device can be used; install PortAudio (Debian: `apt install libportaudio2`)",
     "soundfile": "no file can be read or written",
     "soxr": "no stream can be resampled",
