@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -30,7 +29,8 @@ PULSE_PCM = "pulse"
 N_NEAREST = 3
 
 _environment_lock = threading.Lock()
-_streams: weakref.WeakSet[Any] = weakref.WeakSet()
+# A stream that is forgotten while it runs would take the process with it: its callback is gone, its thread is not.
+_streams: set[Any] = set()
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,18 @@ def open_stream(
                 finished_callback=finished,
             )
             _streams.add(stream)
-            stream.start()
+            _start(stream)
     except sounddevice.PortAudioError as error:
         raise DeviceError(f"{place.kind} {place.label} cannot be opened: {error}") from error
     return stream
+
+
+def _start(stream: sounddevice.InputStream | sounddevice.OutputStream) -> None:
+    try:
+        stream.start()
+    except BaseException:
+        stream.close()
+        raise
 
 
 @contextlib.contextmanager
@@ -184,7 +192,8 @@ def _sounddevice() -> types.ModuleType:
 def _portaudio_devices(kind: Kind) -> dict[int, dict[str, Any]]:
     """Return PortAudio's devices by index; it lists them when it starts, so it is started anew unless it is in use."""
     sounddevice = _sounddevice()
-    if all(stream.closed for stream in _streams):
+    _streams.difference_update([stream for stream in _streams if stream.closed])
+    if not _streams:
         sounddevice._terminate()  # noqa: SLF001  no public way to list again
         sounddevice._initialize()  # noqa: SLF001
     return {int(device["index"]): device for device in sounddevice.query_devices() if device[_channels_key(kind)] > 0}
