@@ -17,6 +17,8 @@ from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import EqCurve
 from soundsage.shared.plugins import Guard, guarded
 
+from .bypass import Bypass
+
 __all__ = ["GuardedEffect", "Rendering"]
 
 FLAT = "flat"
@@ -90,7 +92,7 @@ class Rendering:
         self.preamp_db = 0.0
         self.strategy = FLAT
         self.failures: list[PluginError] = []
-        self._bypass = False
+        self._is_bypassed = False
         self._gain_db = 0.0
         self._hold_samples = round(hold_s * sample_rate)
         self._held_samples = 0
@@ -98,6 +100,8 @@ class Rendering:
         self._max_block = max_block
         self._memory = np.zeros(n_channels * max_block, np.float32)
         self._effects = effects
+        # Without effects the rack fades by itself.
+        self._bypass = Bypass(sample_rate, n_channels, max_block, self.latency_samples) if effects else None
 
     @property
     def latency_samples(self) -> int:
@@ -124,8 +128,10 @@ class Rendering:
 
     def command(self, *, bypass: bool, gain_db: float) -> None:
         """Do what a person set."""
-        if (bypass, gain_db) != (self._bypass, self._gain_db):
-            self._bypass, self._gain_db = bypass, gain_db
+        if (bypass, gain_db) != (self._is_bypassed, self._gain_db):
+            self._is_bypassed, self._gain_db = bypass, gain_db
+            if self._bypass is not None:
+                self._bypass.is_on = bypass
             self._change(urgent=True)
 
     def settle(self) -> None:
@@ -133,19 +139,27 @@ class Rendering:
         silence = np.zeros((self.n_channels, self._max_block), np.float32)
         while not self._rack.settled:
             self._rack.process(silence, silence)
+        if self._bypass is not None:
+            self._bypass.settle()
 
     def render(self, samples: np.ndarray) -> np.ndarray:
         """Return the rendered block, shape (n_channels, n_samples), float32; it holds until the next call."""
         out = self._memory[: samples.size].reshape(samples.shape)
         np.copyto(out, samples)
         self._rack.process(out, out)
-        if not self._bypass:
-            for effect in self._effects:
-                failure = effect.process(out)
-                if failure is not None:
-                    self.failures.append(failure)
+        if self._bypass is not None:
+            # Also while nobody hears them: what they remember must be the sound before, when they are heard again.
+            dry = self._bypass.hear(samples)
+            self._affect(out)
+            self._bypass.mix(dry, out)
         self._let_go(samples.shape[1])
         return out
+
+    def _affect(self, samples: np.ndarray) -> None:
+        for effect in self._effects:
+            failure = effect.process(samples)
+            if failure is not None:
+                self.failures.append(failure)
 
     def _let_go(self, n_samples: int) -> None:
         """Glide to flat when nobody has said for too long that the curve still holds."""
@@ -156,4 +170,5 @@ class Rendering:
 
     def _change(self, *, urgent: bool) -> None:
         sos = design(self.bands, self.sample_rate)
-        self._rack.set_target(sos, self.preamp_db + self._gain_db, bypass=self._bypass, urgent=urgent)
+        bypass = self._is_bypassed and self._bypass is None
+        self._rack.set_target(sos, self.preamp_db + self._gain_db, bypass=bypass, urgent=urgent)
