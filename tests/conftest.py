@@ -1,15 +1,45 @@
-"""What holds for all tests."""
+"""What holds for all tests, and sockets for those that need them."""
 
 from __future__ import annotations
 
-import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import hypothesis
+import pytest
+from wiring import Stage, ending_context, short_folder
+
+from soundsage.shared.endpoints import Endpoints
+from soundsage.shared.transport import Context
 
 # The same examples every time, as all else is seeded; a busy machine is no failure.
 hypothesis.settings.register_profile("soundsage", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("soundsage")
 
-# Whoever is started in the background ignores these, and so would all that the tests start and mean to interrupt.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+@pytest.fixture
+def run_dir() -> Iterator[Path]:
+    """Yield a folder for sockets."""
+    with short_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def endpoints(run_dir: Path) -> Endpoints:
+    """Return the addresses of a mesh in that folder."""
+    return Endpoints(run_dir)
+
+
+@pytest.fixture
+def context() -> Iterator[Context[Any]]:
+    """Yield a context that must end."""
+    with ending_context() as context:
+        yield context
+
+
+@pytest.fixture
+def stage(run_dir: Path, context: Context[Any]) -> Iterator[Stage]:
+    """Yield a mesh in which the test plays all services."""
+    with Stage(run_dir, context) as stage:
+        yield stage

@@ -74,7 +74,7 @@ class Stage:
         self._context = context
 
     def __enter__(self) -> Self:
-        self._open.enter_context(EventProxy(self._context, self.endpoints))
+        self._make_bus()
         self.events = self._open.enter_context(self._publisher(self.endpoints.events_in, bind=False))
         self.heard = self.inbox(self.endpoints.tap, "")
         assert self.events.await_receivers(1, TIMEOUT_S)
@@ -144,6 +144,9 @@ class Stage:
 
         answer: M = self.until(lambda: self.events.send(message), found)
         return answer
+
+    def _make_bus(self) -> None:
+        self._open.enter_context(EventProxy(self._context, self.endpoints))
 
     def _publisher(self, endpoint: str, *, bind: bool) -> Publisher:
         return Publisher(self._context, endpoint, source="tester", epoch=time.time_ns(), bind=bind)
