@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from soundsage.plugins.pulse import STREAM_MARK, Kind, Node, nodes
+from soundsage.plugins.pulse import STREAM_MARK, Kind, Node, Nodes, connected, feedback_at, nodes
 from soundsage.shared.contracts import DeviceInfo
 from soundsage.shared.errors import DeviceError, InputError
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Place", "devices", "find", "open_stream"]
 
 PULSE_PCM = "pulse"
+# ALSA's names for whatever is the sound server's default.
+DEFAULT_PCMS = frozenset({"default", "pipewire", "pulse", "sysdefault"})
 N_NEAREST = 3
 
 _environment_lock = threading.Lock()
@@ -66,6 +68,9 @@ class Place:
 def find(kind: Kind, target: str) -> Place:
     """Return the device or node of a name, an index, or the default for an empty target.
 
+    Where there is a sound server, a device of PortAudio that only stands for its default is that node: `PULSE_PCM`
+    itself would render into our own sink where that is the default.
+
     Raises
     ------
     InputError
@@ -77,7 +82,8 @@ def find(kind: Kind, target: str) -> Place:
         node = server.of(kind).get(name or "")
         if node is not None:
             return _at_node(kind, node, is_default=not target)
-    return _at_device(kind, target)
+    place = _at_device(kind, target)
+    return _at_default(kind, server) if server is not None and place.label in DEFAULT_PCMS else place
 
 
 def devices(kind: Kind) -> list[DeviceInfo]:
@@ -131,9 +137,10 @@ def open_stream(
     Raises
     ------
     DeviceError
-        If that fails.
+        If that fails, or another stream of ours would hear this one, or be heard by it.
     """
     sounddevice = _sounddevice()
+    _refuse_feedback(place)
     make = sounddevice.InputStream if place.kind == "source" else sounddevice.OutputStream
     try:
         with _environment(place, mark):
@@ -160,6 +167,15 @@ def _start(stream: sounddevice.InputStream | sounddevice.OutputStream) -> None:
     except BaseException:
         stream.close()
         raise
+
+
+def _refuse_feedback(place: Place) -> None:
+    if place.node is None:
+        return
+    with connected() as pulse:
+        fault = feedback_at(pulse, place.kind, place.node)
+    if fault is not None:
+        raise DeviceError(fault)
 
 
 @contextlib.contextmanager
@@ -205,6 +221,13 @@ def _at_node(kind: Kind, node: Node, *, is_default: bool) -> Place:
             n_channels = min(node.n_channels, device[_channels_key(kind)])
             return Place(kind, index, node.name, node.sample_rate, n_channels, node.name, is_default)
     raise InputError(f"{kind} {node.name} needs the ALSA plugin of PulseAudio: apt-get install libasound2-plugins")
+
+
+def _at_default(kind: Kind, server: Nodes) -> Place:
+    node = server.of(kind).get(server.default_of(kind) or "")
+    if node is None:
+        raise InputError(f"the sound server has no default {kind}; plug in a device")
+    return _at_node(kind, node, is_default=True)
 
 
 def _at_device(kind: Kind, target: str) -> Place:

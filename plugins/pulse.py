@@ -28,6 +28,7 @@ __all__ = [
     "Node",
     "Nodes",
     "connected",
+    "feedback_at",
     "nodes",
     "nodes_of",
     "own_streams",
@@ -149,6 +150,34 @@ def own_streams(pulse: pulsectl.Pulse, kind: Kind, mark: str | None = None) -> l
     marks = {client.index: client.proplist.get(STREAM_MARK) for client in pulse.client_list()}
     streams = pulse.source_output_list() if kind == "source" else pulse.sink_input_list()
     return [stream for stream in streams if (found := marks.get(stream.client)) is not None and mark in (None, found)]
+
+
+def feedback_at(pulse: pulsectl.Pulse, kind: Kind, node: str) -> str | None:
+    """Return why a stream at a node would feed back: one of ours captures what plays there, or plays what it hears.
+
+    Parameters
+    ----------
+    pulse : Pulse
+        A connection.
+    kind : {"source", "sink"}
+        What the node is.
+    node : str
+
+    Returns
+    -------
+    str or None
+        One line for the user; None if nothing would.
+    """
+    monitors = [info for info in pulse.source_list() if info.monitor_of_sink_name is not None]
+    if kind == "sink":
+        heard = {info.index for info in monitors if info.monitor_of_sink_name == node}
+        if any(stream.source in heard for stream in own_streams(pulse, "source")):
+            return f"sink {node} is captured by SoundSage and would howl; choose another sink or default"
+        return None
+    rendered = {info.monitor_of_sink for info in monitors if info.name == node}
+    if any(stream.sink in rendered for stream in own_streams(pulse, "sink")):
+        return f"source {node} is what SoundSage renders and would howl; choose another source or default"
+    return None
 
 
 def _node(info: pulsectl.PulseSinkInfo, monitor_of: str | None) -> Node:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from soundsage.plugins.pulse import Kind, connected, own_streams, render_default
+from soundsage.plugins.pulse import Kind, connected, feedback_at, own_streams, render_default
 from soundsage.shared.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Watch:
             place = getattr(stream, self._kind)
             if place != nodes[self._node] and not self._put_back(pulse, stream.index, place, nodes):
                 return f"the sound server moved our stream away from {self._kind} {self._node}"
-        return None
+        # Of two streams that came at once, the sink gives way: silence is better than a loudspeaker that howls.
+        return feedback_at(pulse, self._kind, self._node) if self._kind == "sink" else None
 
     def _put_back(self, pulse: pulsectl.Pulse, stream: int, place: int, nodes: dict[str, int]) -> bool:
         """Move a stream back if it was taken along to a new default, and return whether it was."""

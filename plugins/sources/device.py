@@ -12,7 +12,7 @@ import msgspec
 
 from soundsage.plugins.capture import DeviceSource
 from soundsage.plugins.portaudio import devices, find
-from soundsage.plugins.pulse import Nodes, nodes
+from soundsage.plugins.pulse import Kind, Nodes, nodes
 from soundsage.shared.contracts import DeviceInfo, SourceRecord
 from soundsage.shared.errors import DeviceError, InputError
 from soundsage.shared.hookspecs import hookimpl
@@ -67,8 +67,7 @@ def _open(target: str, options: msgspec.Struct, block_size: int) -> DeviceSource
 
 
 def _check(target: str, options: msgspec.Struct, sink: str) -> None:
-    find("source", target)
-    path = feeds_back(f"device:{target}", sink, nodes())
+    path = feeds_back(_at_node("source", f"device:{target}"), _at_node("sink", sink), nodes())
     if path == "monitor":
         raise InputError(
             f"source must not be the monitor of the sink that is rendered to, got {target or 'the default'}; "
@@ -78,6 +77,15 @@ def _check(target: str, options: msgspec.Struct, sink: str) -> None:
         raise InputError(
             f"source {target or 'default'} may hear the loudspeaker and howl; add --allow-feedback if it cannot"
         )
+
+
+def _at_node(kind: Kind, text: str) -> str:
+    """Return a specification with the node that it stands for, since a node has many names: `pulse`, `default`, 0."""
+    spec = parse_spec(text)
+    if spec.name != "device":
+        return text
+    place = find(kind, spec.target)
+    return f"device:{place.node or place.label}"
 
 
 def _devices() -> list[DeviceInfo]:

@@ -130,6 +130,46 @@ def test_what_is_rendered_may_not_be_captured(mesh: Any, server: SoundServer) ->
     mesh.must_be_clean()
 
 
+@pytest.mark.parametrize("alias", ["pulse", "default"])
+def test_what_is_rendered_may_not_be_captured_by_another_name(mesh: Any, server: SoundServer, alias: str) -> None:
+    """Capturing the default sink while rendering to it by a name of PortAudio's is refused in one line."""
+    done = mesh.command("up", "--source", "device:music.monitor", "--sink", f"device:{alias}", "--no-ui")
+    assert done.returncode == 2
+    assert "must not be the monitor of the sink" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not server.players()
+    mesh.must_be_clean()
+
+
+def test_the_source_system_is_rendered_to_the_former_default_by_any_name(mesh: Any, server: SoundServer) -> None:
+    """With the source `system`, PortAudio's name of the default is the former one and never our own sink."""
+    with server.playing(noise(60), SAMPLE_RATE):
+        mesh.up("--source", "system", "--sink", "device:pulse")
+        mesh.hear(RenderMeter, lambda meter: min(meter.level_db) > -60)
+        server.await_that(lambda: sorted(server.players().values()) == ["music", "soundsage_in"])
+        mesh.down()
+
+
+def test_a_default_that_is_captured_is_not_rendered_to(mesh: Any, server: SoundServer) -> None:
+    """When the captured sink becomes the default, rendering waits within a second, and goes on when it no longer is."""
+
+    def rendered() -> set[str]:
+        return {sink for name, sink in server.players().items() if name != "music"}
+
+    server.set_default("speakers")
+    with server.playing(noise(60), SAMPLE_RATE, "music"):
+        mesh.up("--source", "device:music.monitor", "--sink", "device")
+        mesh.hear(RenderMeter)
+        server.await_that(lambda: rendered() == {"speakers"})
+        server.set_default("music")
+        server.await_that(lambda: not rendered(), timeout_s=1.0)
+        while "captured by SoundSage" not in str(mesh.status()):
+            assert "music" not in rendered()
+        server.set_default("speakers")
+        server.await_that(lambda: rendered() == {"speakers"})
+        mesh.down()
+
+
 def test_a_device_that_is_unplugged_is_waited_for(mesh: Any, server: SoundServer) -> None:
     """A captured device that goes away is a state, and it is captured again once it is back."""
     module = server.load_sink("stick")

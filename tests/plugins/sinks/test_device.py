@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from soundserver import SoundServer, residue, sine
 
-from soundsage.plugins.pulse import FORMER_DEFAULT, OWN_SINK
+from soundsage.plugins.pulse import FORMER_DEFAULT, OWN_SINK, STREAM_MARK
 from soundsage.plugins.sinks.device import DeviceOptions, DeviceSink, on_channels, soundsage_sinks
+from soundsage.plugins.sources.device import DeviceOptions as SourceOptions
+from soundsage.plugins.sources.device import soundsage_sources
 from soundsage.shared.errors import DeviceError, InputError
 
 SAMPLE_RATE = 48_000
@@ -159,6 +162,44 @@ def test_our_own_sink_is_never_the_default_that_is_played(sound: SoundServer) ->
     render(sink, sine(440, 0.3, SAMPLE_RATE))
 
     assert set(sound.players().values()) == {"other"}
+    sink.close()
+
+
+@pytest.mark.parametrize("alias", ["pulse", "default", "0", "1"])
+def test_no_other_name_of_the_default_reaches_our_own_sink(sound: SoundServer, alias: str) -> None:
+    """PortAudio's names and indices of the default are the sink that our own one stands before, too."""
+    sound.load_sink(OWN_SINK, sink_properties=f"{FORMER_DEFAULT}=other")
+    sound.set_default(OWN_SINK)
+    sink = opened(alias)
+    render(sink, sine(440, 0.3, SAMPLE_RATE))
+
+    assert set(sound.players().values()) == {"other"}
+    sink.close()
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_sink_that_we_capture_cannot_be_opened() -> None:
+    """A sink whose monitor we capture cannot be opened by any name, and can when the capture ended."""
+    (sources,) = soundsage_sources()
+    source = sources.open("speakers.monitor", SourceOptions(), BLOCK_SIZE)
+    for target in ("speakers", "", "pulse"):
+        with pytest.raises(DeviceError, match="sink speakers is captured by SoundSage"):
+            opened(target)
+    opened("other").close()
+    source.close()
+    opened("speakers").close()
+
+
+def test_a_sink_gives_way_to_a_capture_that_hears_it(sound: SoundServer) -> None:
+    """A stream of ours that comes to hear the sink, as when both opened at once, is told within a second."""
+    sink = opened("speakers")
+    render(sink, sine(440, 0.3, SAMPLE_RATE))
+    capture = ("parec", "--device=speakers.monitor")
+    with sound.popen("env", f"PULSE_PROP={STREAM_MARK}=another", *capture, stdout=subprocess.DEVNULL) as process:
+        with sound.client() as pulse:
+            sound.await_that(lambda: bool(pulse.source_output_list()))
+        assert time_to_fault(sink, "sink speakers is captured by SoundSage") < GONE_S
+        process.kill()
     sink.close()
 
 

@@ -11,6 +11,8 @@ import pytest
 from soundserver import SoundServer, residue, sine
 
 from soundsage.plugins.pulse import Node, Nodes
+from soundsage.plugins.sinks.device import DeviceOptions as SinkOptions
+from soundsage.plugins.sinks.device import soundsage_sinks
 from soundsage.plugins.sources.device import DeviceOptions, feeds_back, soundsage_sources
 from soundsage.shared.contracts import Source
 from soundsage.shared.errors import DeviceError, InputError
@@ -211,6 +213,29 @@ def test_capturing_what_is_rendered_is_refused() -> None:
                     record.check(target, options, sink)
         record.check("speakers.monitor", options, "device:other")
         record.check("speakers.monitor", options, "file:out.wav")
+
+
+@pytest.mark.usefixtures("sound")
+@pytest.mark.parametrize("alias", ["pulse", "default", "0", "1"])
+def test_no_other_name_of_the_default_hides_feedback(alias: str) -> None:
+    """The default is refused by each name and index that PortAudio has for it, as the source and as the sink."""
+    (record,) = soundsage_sources()
+    for source, sink in (("speakers.monitor", f"device:{alias}"), (alias, "device:speakers"), (alias, "device")):
+        with pytest.raises(InputError, match="must not be the monitor of the sink"):
+            record.check(source, DeviceOptions(), sink)
+    record.check("other.monitor", DeviceOptions(), f"device:{alias}")
+
+
+@pytest.mark.usefixtures("sound")
+def test_what_we_render_to_cannot_be_opened_as_a_source() -> None:
+    """The monitor of a sink that we play into cannot be opened, and can when we stopped."""
+    (sinks,) = soundsage_sinks()
+    sink = sinks.open("speakers", SinkOptions(), SAMPLE_RATE, 2)
+    with pytest.raises(DeviceError, match=r"source speakers\.monitor is what SoundSage renders"):
+        opened("speakers.monitor")
+    opened("other.monitor").close()
+    sink.close()
+    opened("speakers.monitor").close()
 
 
 def test_a_microphone_beside_a_loudspeaker_must_be_allowed(sound: SoundServer) -> None:
