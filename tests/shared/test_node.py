@@ -225,7 +225,7 @@ def test_a_node_hears_the_first_inbox_first(stage: Stage) -> None:
 
     stage.run(service)
     assert audio.await_receivers(1, TIMEOUT_S)
-    next_of(stage.heard, ServiceState, lambda state: state.service == "tested")  # what it publishes is heard from now on
+    next_of(stage.heard, ServiceState, lambda state: state.service == "tested")  # from now on it is heard
     audio.send(examples.block(), t_capture_ns=77)
     received, _ = next_of(stage.heard, AudioBlock)
 
