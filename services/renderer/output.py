@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import time
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,9 +11,9 @@ from soundsage.shared.errors import DeviceError, PluginError
 from soundsage.shared.plugins import Guard, guarded, installed_plugins
 from soundsage.shared.spec import options_of, parse_spec
 
-__all__ = ["Output"]
+from .reopening import Reopening, give_back, must_go_on, turn
 
-RETRY_S = 0.5
+__all__ = ["Output"]
 
 
 class Output:
@@ -26,24 +23,23 @@ class Output:
     ----------
     text : str
         `NAME[:TARGET][?OPTION=VALUE]`.
-
-    Attributes
-    ----------
-    missing : str
-        Why the device is not there now; empty when it is.
     """
 
     def __init__(self, text: str) -> None:
         spec = parse_spec(text)
         self.text = text
-        self.missing = ""
         self._guard = Guard(f"sink {text}")
         self._record = installed_plugins().find("sinks", SinkRecord, spec.name)
         self._target = spec.target
         self._options = options_of(spec, self._record.options)
         self._sink: Sink | None = None
+        self._reopening: Reopening | None = None
         self._format = (0, 0)
-        self._retry_s = 0.0
+
+    @property
+    def missing(self) -> str:
+        """Why the device is not there now; empty when it is."""
+        return self._reopening.reason if self._reopening is not None else ""
 
     @property
     def underruns(self) -> int:
@@ -59,46 +55,47 @@ class Output:
         """Open it for a format; a device that is not there is tried again while the sound goes on."""
         self.close()
         self._format = (sample_rate, n_channels)
-        self._try()
+        try:
+            self._sink = self._opened()
+        except (DeviceError, PluginError) as error:
+            self._miss(error)
 
     def write(self, samples: np.ndarray) -> None:
-        """Hand a block to it."""
-        if self._sink is None:
-            if time.monotonic() < self._retry_s:
+        """Hand a block to it; while the device is missing, the block is dropped."""
+        if self._reopening is not None:
+            self._sink = self._reopening.take()
+            if self._sink is None:
                 return
-            self._try()
+            self._reopening = None
         if self._sink is not None:
-            with self._missing_after_failure():
+            try:
                 guarded(self._guard.what, _write, self._sink, samples)
+            except (DeviceError, PluginError) as error:
+                self._miss(error)
 
     def close(self) -> None:
         """Play or write what is left, and give the device back."""
         sink, self._sink = self._sink, None
+        reopening, self._reopening = self._reopening, None
+        if reopening is not None:
+            reopening.close()
         if sink is not None:
             guarded(self._guard.what, sink.close)
 
-    def _try(self) -> None:
-        with self._missing_after_failure():
-            self._sink = guarded(self._guard.what, self._record.open, self._target, self._options, *self._format)
-            self.missing = ""
+    def _opened(self) -> Sink:
+        with turn(self._guard.what):
+            return guarded(self._guard.what, self._record.open, self._target, self._options, *self._format)
 
-    @contextlib.contextmanager
-    def _missing_after_failure(self) -> Iterator[None]:
-        """Try again later after a failure; a plugin that raises what it must not has three strikes."""
+    def _miss(self, error: DeviceError | PluginError) -> None:
+        """Leave it to another thread: giving a device back and asking for it take longer than a block lasts."""
+        failed, self._sink = self._sink, None
         try:
-            yield
-        except (DeviceError, PluginError) as error:
-            self.missing = str(error)
-            self._retry_s = time.monotonic() + RETRY_S
-            with contextlib.suppress(DeviceError, PluginError):
-                self.close()
-            if isinstance(error, PluginError):
-                self._count(error)
-
-    def _count(self, error: PluginError) -> None:
-        strike = self._guard.strike(str(error))
-        if self._guard.is_quarantined:
-            raise strike from error
+            must_go_on(self._guard, error)
+        except PluginError:
+            if failed is not None:
+                give_back(self._guard, failed)
+            raise
+        self._reopening = Reopening(self._opened, self._guard, failed, error)
 
 
 def _write(sink: Sink, samples: np.ndarray) -> None:

@@ -36,7 +36,8 @@ def run(config: Config, stop: threading.Event) -> None:
         curves = node.events(EqCurve, stream=config.mesh.stream)
         player = Player(config.renderer, node, audio)
         player.warm_up()
-        gc.disable()  # nothing here makes cycles, and a collection would cost a block its time
+        # Nothing here makes cycles, and a collection would cost a block its time; who opens sinks again collects.
+        gc.disable()
         node.set_state("ready")
         try:
             while not stop.is_set():
