@@ -66,10 +66,10 @@ class Hops:
         begin_s = time.perf_counter()
         windows = self._measuring.process(block)
         compute_ms = (time.perf_counter() - begin_s) * 1e3
-        self._hop_ms += compute_ms
+        hop_ms, self._hop_ms = self._hop_ms + compute_ms, 0.0 if windows else self._hop_ms + compute_ms
         vectors = []
         for time_s, window in windows:
-            hop_ms, self._hop_ms = self._hop_ms, 0.0
             feature_set = self._measuring.feature_set
             vectors.append(vector_of(block.stream, feature_set, time_s, window, compute_ms, hop_ms))
+            hop_ms = compute_ms
         return vectors
