@@ -181,7 +181,11 @@ def test_an_extractor_that_fails_is_a_strike_and_then_works(
 ) -> None:
     """Whatever it answers, everybody is told, the state says so, and the next block is measured."""
     answers = iter([answer])
-    audio = measuring(stage, monkeypatch, lambda samples: next(answers, good)(samples))
+
+    def first_bad(samples: np.ndarray) -> Any:
+        return next(answers, good)(samples)
+
+    audio = measuring(stage, monkeypatch, first_bad)
     audio.send(examples.block(0))
     audio.send(examples.block(256))
 
