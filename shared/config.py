@@ -242,7 +242,8 @@ def _table(name: str, values: object, mistakes: list[str]) -> object:
         try:
             accepted[key] = msgspec.convert(value, fields[key])
         except msgspec.ValidationError as error:
-            mistakes.append(f"{name}.{key} must be valid, got {value!r}: {error}")
+            rule = str(error).partition(" - at ")[0]
+            mistakes.append(f"{name}.{key} must be valid, got {value!r}: {rule}")
     return table_type(**accepted)
 
 

@@ -61,7 +61,8 @@ class Kept(Generic[Settings]):
         try:
             return msgspec.convert({**known, key: value}, type(self.settings))
         except msgspec.ValidationError as error:
-            raise InputError(f"{key} must be valid, got {value!r}: {error}") from error
+            rule = str(error).partition(" - at ")[0]
+            raise InputError(f"{key} must be valid, got {value!r}: {rule}") from error
 
     def keep(self, settings: Settings) -> None:
         """Make the settings hold, now and after the next start.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
-from soundsage.shared.errors import SoundSageError
+from soundsage.shared.errors import InputError, SoundSageError
 
 from .group import LazyGroup
 
@@ -43,7 +44,7 @@ def soundsage() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a failure at run time, 2 wrong arguments or inputs."""
     try:
-        code = soundsage.main(arguments, prog_name="soundsage", standalone_mode=False)
+        code = _run(arguments)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
@@ -56,12 +57,24 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except UnicodeEncodeError as error:
+        click.echo(f"soundsage: name must be UTF-8, got {error.object[:200]!r}; rename the file", err=True)
+        code = InputError.exit_code
     except OSError as error:
         click.echo(f"soundsage: {error.filename or 'a file'} cannot be used: {error.strerror or error}", err=True)
         code = 1
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(arguments: list[str] | None) -> Any:
+    try:
+        return soundsage.main(arguments, prog_name="soundsage", standalone_mode=False)
+    except SystemExit as leaving:  # click's answer to a closed pipe
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        raise
 
 
 def _help_of(error: click.ClickException) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ from .scaffold import TEMPLATE_KINDS, write_plugin
 __all__ = ["plugins"]
 
 LISTED = ("kind", "name", "distribution", "summary")
+CHECK_WAIT_S = 120.0
 MARKS = {"held": "ok", "broken": "broken", "left out": "left out"}
 
 
@@ -83,8 +88,39 @@ def new(name: str, kind: str, parent: Path) -> None:
 
 @plugins.command()
 @click.argument("name", metavar="NAME[:TARGET]")
-def check(name: str) -> None:
+@click.option("--here", is_flag=True, hidden=True, help="in this process, which the plugin may take down")
+def check(name: str, *, here: bool) -> None:
     """Hold a plugin to every rule of its kind; TARGET is what a source, sink or monitor opens."""
+    if here:
+        _check(name)
+    else:
+        _check_in_child(name)
+
+
+def _check_in_child(name: str) -> None:
+    """Check in a process of its own, since a plugin may hang or crash; whatever it leaves in files goes with it."""
+    command = [sys.executable, "-m", "soundsage.services.cli", "plugins", "check", "--here", name]
+    with tempfile.TemporaryDirectory(prefix="soundsage-check-") as folder:
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, "TMPDIR": folder},
+                capture_output=True,
+                text=True,
+                timeout=CHECK_WAIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise PluginError(f"plugin {name} hangs: its rules took longer than {CHECK_WAIT_S:g} s") from None
+    click.echo(done.stdout, nl=False)
+    click.echo(done.stderr, nl=False, err=True)
+    if done.returncode not in (0, PluginError.exit_code, InputError.exit_code):
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        raise PluginError(f"plugin {name} took its process down with {how}")
+    sys.exit(done.returncode)
+
+
+def _check(name: str) -> None:
     plugin, _, target = name.partition(":")
     n_broken = 0
     for each in _named(plugin):

@@ -103,7 +103,7 @@ def _on_signals(do: Callable[[], None]) -> None:
 def _config(wishes: Wishes) -> Config:
     config = load_config(wishes.config_file, wishes.settings)
     replace = msgspec.structs.replace
-    if wishes.source:
+    if wishes.source is not None:
         config = replace(config, capture=replace(config.capture, source=wishes.source))
     if wishes.sinks:
         config = replace(config, renderer=replace(config.renderer, sinks=wishes.sinks))

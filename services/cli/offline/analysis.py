@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-An entry of the timeline is what the mesh would say at that moment: the answer for the window that ends first in each
-second of the file. The summary is over all windows, a hop apart.
+An entry of the timeline is what the mesh would say at that moment: the first answer, and the first of each further
+second. The summary is over all windows, a hop apart.
 """
 
 from __future__ import annotations
@@ -84,10 +84,12 @@ def analysis_of(file: str, duration_s: float, answers: Iterable[GenrePosterior],
 
 
 def _timeline(answers: Iterable[GenrePosterior]) -> tuple[Moment, ...]:
-    """Return the first answer of each second."""
+    """Return the first answer, and then the first of each further second."""
     first_in: dict[int, GenrePosterior] = {}
+    begin_s: float | None = None
     for answer in answers:
-        first_in.setdefault(int(answer.time_s), answer)
+        begin_s = answer.time_s if begin_s is None else begin_s
+        first_in.setdefault(int(answer.time_s - begin_s), answer)
     return tuple(
         Moment(
             time_s=answer.time_s,

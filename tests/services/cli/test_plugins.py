@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from distributions import write_distribution
 
 from soundsage.services.cli import plugins as module
 from soundsage.services.cli.plugins import plugins
@@ -116,7 +117,7 @@ def test_check_fails_for_a_plugin_that_breaks_a_rule(monkeypatch: pytest.MonkeyP
     found._manager.register(Loud(), "loud")
     monkeypatch.setattr(module, "installed_plugins", lambda: found)
 
-    result = CliRunner().invoke(plugins, ["check", "loud"])
+    result = CliRunner().invoke(plugins, ["check", "--here", "loud"])
 
     assert isinstance(result.exception, PluginError)
     assert str(result.exception) == "plugin loud breaks 1 rule"
@@ -124,6 +125,38 @@ def test_check_fails_for_a_plugin_that_breaks_a_rule(monkeypatch: pytest.MonkeyP
         "broken    Its curves are finite and move no audible frequency by more than 24 dB. no signal: the curve"
         in result.output
     )
+
+
+@pytest.mark.parametrize(
+    ("deed", "told"),
+    [
+        ("ctypes.string_at(0)", "took its process down with signal 11"),
+        ("os._exit(3)", "took its process down with exit code 3"),
+    ],
+)
+def test_a_plugin_that_takes_its_process_down_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, told: str
+) -> None:
+    """A plugin that crashes or exits while it is checked fails the check, and takes nobody along."""
+    source = f"""
+        import ctypes, os
+        from soundsage.shared.contracts import StrategyRecord
+        from soundsage.shared.hookspecs import hookimpl
+
+        class Wild:
+            def decide(self, context):
+                {deed}
+
+        @hookimpl
+        def soundsage_eq_strategies():
+            return [StrategyRecord(name="wild", summary="takes its process down", make=Wild)]
+    """
+    monkeypatch.setenv("PYTHONPATH", str(write_distribution(tmp_path / "site", "wild", {"wild": source})))
+
+    result = CliRunner().invoke(plugins, ["check", "wild"])
+
+    assert result.exit_code != 0
+    assert told in str(result.exception)
 
 
 @pytest.mark.parametrize("name", ["Warm", "3d", "", "warm_tone", "../warm", "warm:1"])
