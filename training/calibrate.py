@@ -11,7 +11,15 @@ import numpy as np
 
 from soundsage.shared.manifest import Gate
 
-__all__ = ["SILENCE_BELOW_DB", "distances_of", "gate_of", "log_posterior", "precision_of", "temperature_of"]
+__all__ = [
+    "SILENCE_BELOW_DB",
+    "distances_of",
+    "gate_of",
+    "log_posterior",
+    "precision_of",
+    "temperature_of",
+    "thresholds_of",
+]
 
 SILENCE_BELOW_DB = -60.0
 """Windows below this level are silence, dBFS."""
@@ -73,6 +81,26 @@ def gate_of(
     temperature : float
     precision : ndarray of shape (n_inputs, n_inputs)
         Of the model that is shipped.
+    """
+    not_music_above, uncertain_below = thresholds_of(logits, labels, temperature, distances)
+    return Gate(
+        silence_below_db=SILENCE_BELOW_DB,
+        not_music_above=not_music_above,
+        uncertain_below=uncertain_below,
+        precision=tuple(precision.ravel().tolist()),
+    )
+
+
+def thresholds_of(
+    logits: np.ndarray, labels: np.ndarray, temperature: float, distances: np.ndarray
+) -> tuple[float, float]:
+    """Return the distance above which a row is no music, and the confidence below which an answer is uncertain.
+
+    Parameters
+    ----------
+    logits, labels, distances : ndarray
+        Of held-out rows of music; the distances to the training rows of their fold.
+    temperature : float
 
     Notes
     -----
@@ -80,12 +108,8 @@ def gate_of(
     isotonic regression, half of the answers are right.
     """
     posterior = np.exp(log_posterior(logits, temperature))
-    return Gate(
-        silence_below_db=SILENCE_BELOW_DB,
-        not_music_above=round(float(np.quantile(distances, _MUSIC_SHARE)), 2),
-        uncertain_below=_uncertain_below(posterior.max(axis=1), posterior.argmax(axis=1) == labels),
-        precision=tuple(precision.ravel().tolist()),
-    )
+    not_music_above = round(float(np.quantile(distances, _MUSIC_SHARE)), 2)
+    return not_music_above, _uncertain_below(posterior.max(axis=1), posterior.argmax(axis=1) == labels)
 
 
 def _uncertain_below(confidence: np.ndarray, is_right: np.ndarray) -> float:

@@ -14,6 +14,10 @@ __all__ = ["data_of", "eq_card", "figure", "genre_card"]
 
 _TEMPLATES = Path(__file__).with_name("cards")
 _FEW_ARTISTS = 6
+_DEMO = {
+    "sawsquarenoise: Metallius": "github beat-feet/beat-feet:songs/original/spacejacked_09_metallius.mp3",
+    "Boomboxhead (gm3): ContententNumber2": "github gm3/cc0-beats:2023/Boomboxhead-ContententNumber2.mp3",
+}
 _GENRE_ROWS = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
@@ -35,6 +39,7 @@ def data_of(tracks: Sequence[Track], **named: str | int) -> dict[str, Any]:
     return {
         "n_tracks": len(tracks),
         "n_artists": len({artist_key(track.artist) for track in tracks}),
+        "demo": [title for title, source in _DEMO.items() if source in {track.source for track in tracks}],
         "n_unconfirmed": sum(is_doubtful(track) for track in tracks),
         **named,
         "licences": dict(Counter(track.licence for track in tracks).most_common()),
@@ -103,7 +108,8 @@ def figure(triple: Sequence[float]) -> str:
 
 
 def _data_section(data: Mapping[str, Any]) -> str:
-    return _filled("data", **{**data, "licences": _lines(data["licences"].items())}).rstrip()
+    demo = ", ".join(data["demo"]) or "none"
+    return _filled("data", **{**data, "demo": demo, "licences": _lines(data["licences"].items())}).rstrip()
 
 
 def _filled(template: str, **values: object) -> str:

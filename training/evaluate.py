@@ -14,17 +14,18 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from .calibrate import distances_of, log_posterior, precision_of, temperature_of
+from .calibrate import distances_of, log_posterior, precision_of, temperature_of, thresholds_of
 from .data import GENRES, Track
 from .genre import GENRE_SETTINGS, fit_genre, stopping_epoch
 from .network import TrainSettings
-from .split import Fold, artists_of, folds_of, sources_of
+from .split import Fold, artists_of, folds_of, joined, sources_of
 from .table import FeatureTable, rows_of, untouched_rows_of
 
 __all__ = [
     "Figures",
     "HeldOut",
     "figures_of",
+    "gate_figures",
     "held_out",
     "leaking_accuracy",
     "permuted_recall",
@@ -175,14 +176,28 @@ def leaking_accuracy(table: FeatureTable, seed: int, n_epochs: int) -> float:
     return round(float((answers == table.label_of_row[fold.test]).mean()), 3)
 
 
-def source_disjoint(table: FeatureTable, seed: int, n_epochs: int) -> Figures:
-    """Return the figures of tracks when whole collections are held out.
+def source_disjoint(table: FeatureTable, seed: int, n_epochs: int | None) -> Figures:
+    """Return the figures of tracks when whole collections are held out, with all that their artists did elsewhere.
 
     A genre that comes from few collections may be recognised by how these were produced and encoded.
     """
-    answers = held_out(table, sources_of(table.tracks), seed, n_epochs=n_epochs)
-    rows = track_log_posterior(table, answers.log_posterior)
-    return figures_of(rows, table.label_of_track, artists_of(table.tracks))
+    artists = artists_of(table.tracks)
+    answers = held_out(table, joined(sources_of(table.tracks), artists), seed, n_epochs=n_epochs)
+    return figures_of(track_log_posterior(table, answers.log_posterior), table.label_of_track, artists)
+
+
+def gate_figures(table: FeatureTable, answers: HeldOut) -> dict[str, float]:
+    """Return what the gate does to windows of music: those of each fold meet the thresholds of the other folds."""
+    confidence, is_right = np.exp(answers.log_posterior).max(axis=1), _is_right(table, answers)
+    is_refused, is_unsure = np.zeros(len(confidence), dtype=bool), np.zeros(len(confidence), dtype=bool)
+    for fold in answers.folds:
+        test = np.isin(table.track_of_row, fold.test)
+        logits, labels = answers.logits[~test], table.label_of_row[~test]
+        far, unsure = thresholds_of(logits, labels, temperature_of(logits, labels), answers.distances[~test])
+        is_refused[test] = answers.distances[test] > far
+        is_unsure[test] = ~is_refused[test] & (confidence[test] < unsure)
+    shares = {"refused": is_refused, "uncertain": is_unsure, "sure_accuracy": is_right[~is_refused & ~is_unsure]}
+    return {name: round(float(share.mean()), 3) for name, share in shares.items()}
 
 
 class _Tallies:
@@ -219,6 +234,10 @@ def _calibrated(table: FeatureTable, logits: np.ndarray, folds: Sequence[Fold]) 
         temperature = temperature_of(logits[known], table.label_of_row[known])
         calibrated[test] = log_posterior(logits[test], temperature)
     return calibrated
+
+
+def _is_right(table: FeatureTable, answers: HeldOut) -> np.ndarray:
+    return np.asarray(answers.log_posterior.argmax(axis=1) == table.label_of_row)
 
 
 def _with_genre(track: Track, genre: str) -> Track:

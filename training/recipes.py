@@ -27,6 +27,7 @@ from .evaluate import (
     N_FOLDS,
     HeldOut,
     figures_of,
+    gate_figures,
     held_out,
     leaking_accuracy,
     permuted_recall,
@@ -82,7 +83,7 @@ def train_genre(
     fit = fit_genre(table, np.arange(len(table.tracks)), seed, n_epochs=stop)
     manifest = _genre_manifest(table, fit, answers)
     say("checking the protocol")
-    metrics = _genre_metrics(table, answers, manifest, fit, seed)
+    metrics = _genre_metrics(table, answers, manifest, fit, seed=seed, n_epochs=n_epochs)
     data = _data(table, answers, table_sha256, licences, seed)
     manifest = msgspec.structs.replace(manifest, data=data, metrics=metrics)
     return write_model(folder, manifest, fit.layers, genre_card(data, metrics))
@@ -192,7 +193,7 @@ def _genre_manifest(table: FeatureTable, fit: GenreFit, answers: HeldOut) -> Man
 
 
 def _genre_metrics(
-    table: FeatureTable, answers: HeldOut, manifest: Manifest, fit: GenreFit, seed: int
+    table: FeatureTable, answers: HeldOut, manifest: Manifest, fit: GenreFit, *, seed: int, n_epochs: int | None
 ) -> dict[str, Any]:
     artists = artists_of(table.tracks)
     artist_of_row = [artists[track] for track in table.track_of_row]
@@ -211,23 +212,11 @@ def _genre_metrics(
         "majority_genre": GENRES[int(counts.argmax())],
         "majority_accuracy": round(float(counts.max() / counts.sum()), 3),
         "permuted_mean_recall": permuted_recall(table, seed),
-        "source_disjoint": source_disjoint(table, seed, fit.n_epochs),
+        "source_disjoint": source_disjoint(table, seed, n_epochs),
         "leaking": leaking_accuracy(table, seed, fit.n_epochs),
-        **_gate_metrics(table, answers, manifest),
+        **gate_figures(table, answers),
         "outliers_as_genre": _outliers_as_genre(fit, manifest, seed + 1),
     }
-
-
-def _gate_metrics(table: FeatureTable, answers: HeldOut, manifest: Manifest) -> dict[str, float]:
-    """Return what the gate does to held-out windows of music."""
-    gate = manifest.gate
-    if gate is None:
-        raise ValueError("manifest must have a gate, got none")
-    is_refused = answers.distances > gate.not_music_above
-    is_unsure = ~is_refused & (np.exp(answers.log_posterior).max(axis=1) < gate.uncertain_below)
-    is_right = answers.log_posterior.argmax(axis=1) == table.label_of_row
-    shares = {"refused": is_refused, "uncertain": is_unsure, "sure_accuracy": is_right[~is_refused & ~is_unsure]}
-    return {name: round(float(share.mean()), 3) for name, share in shares.items()}
 
 
 def _outliers_as_genre(fit: GenreFit, manifest: Manifest, seed: int) -> float:

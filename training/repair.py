@@ -20,11 +20,20 @@ from .calibrate import log_posterior, temperature_of
 from .data import GENRES
 from .degrade import LIMIT_DB
 from .eq import EQ_SETTINGS, eq_inputs, eq_stopping_epoch, fit_eq
-from .evaluate import N_BOOTSTRAP, HeldOut
+from .evaluate import N_BOOTSTRAP, HeldOut, held_out
 from .split import artists_of
-from .table import FeatureTable, rows_of
+from .table import FeatureTable, rows_of, subset
 
-__all__ = ["HEARD_HZ", "LARGE_DB", "EqAnswers", "eq_held_out", "held_out_posterior", "repair_of", "repair_of_genres"]
+__all__ = [
+    "HEARD_HZ",
+    "LARGE_DB",
+    "EqAnswers",
+    "eq_held_out",
+    "fold_posterior",
+    "held_out_posterior",
+    "repair_of",
+    "repair_of_genres",
+]
 
 HEARD_HZ = GRAPHIC_FREQUENCIES_HZ[1:-1]
 """The octave bands that lie within what the features hear."""
@@ -57,6 +66,36 @@ def held_out_posterior(table: FeatureTable, answers: HeldOut) -> np.ndarray:
     return np.asarray(np.exp(log_posterior(answers.logits, temperature)))
 
 
+def fold_posterior(table: FeatureTable, answers: HeldOut, number: int, seed: int) -> np.ndarray:
+    """Return the genre probabilities of all rows by models that heard nothing of a fold's test artists.
+
+    Those of the test rows are by the genre model of the fold, those of its training rows by cross-validation among
+    these, so that they too are by models that had not heard the artist. The temperature is that of the training rows.
+
+    Parameters
+    ----------
+    table : FeatureTable
+    answers : HeldOut
+        Of the genre model on the same table.
+    number : int
+        Of the fold.
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n_rows, 8)
+    """
+    fold = answers.folds[number]
+    files = {table.tracks[track].file for track in fold.train}
+    known = subset(table, lambda track: track.file in files)
+    inner = held_out(known, artists_of(known.tracks), seed, n_epochs=answers.n_epochs[number])
+    logits = answers.logits.copy()
+    logits[rows_of(table, fold.train)] = inner.logits
+    untouched = known.is_untouched
+    temperature = temperature_of(inner.logits[untouched], known.label_of_row[untouched])
+    return np.asarray(np.exp(log_posterior(logits, temperature)))
+
+
 def eq_held_out(
     table: FeatureTable,
     answers: HeldOut,
@@ -79,20 +118,19 @@ def eq_held_out(
     progress : callable
         Is told how many folds are done.
     """
-    posterior = held_out_posterior(table, answers)
-    inputs = eq_inputs(table, posterior)
-    flat = np.zeros((len(inputs), len(GRAPHIC_FREQUENCIES_HZ)))
+    flat = np.zeros((len(table.features), len(GRAPHIC_FREQUENCIES_HZ)))
     model, to_all, to_genre = flat.copy(), flat.copy(), flat.copy()
     stops = []
-    for done, fold in enumerate(answers.folds, start=1):
-        test = rows_of(table, fold.test)
+    for number, fold in enumerate(answers.folds):
+        posterior = fold_posterior(table, answers, number, seed)
+        inputs, test = eq_inputs(table, posterior), rows_of(table, fold.test)
         stop = n_epochs or eq_stopping_epoch(table, inputs, fold.train, seed, EQ_SETTINGS)
         model[test] = fit_eq(table, inputs, fold.train, seed, n_epochs=stop).gains_db(inputs[test])
         means_db = _mean_octaves_db(table, fold.train)
         to_all[test] = _towards(means_db[-1], table.bands_db[test])
         to_genre[test] = _towards(posterior[test] @ means_db[:-1], table.bands_db[test])
         stops.append(stop)
-        progress(done)
+        progress(number + 1)
     methods = {"nothing": flat, "to the mean of all": to_all, "to the mean of the genre": to_genre, "model": model}
     return EqAnswers(methods, tuple(stops))
 

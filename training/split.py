@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .data import Track
 
-__all__ = ["Fold", "artists_of", "checksum_of", "folds_of", "median_stop", "require_disjoint", "sources_of"]
+__all__ = ["Fold", "artists_of", "checksum_of", "folds_of", "joined", "median_stop", "require_disjoint", "sources_of"]
 
 
 _N_VALIDATION_PARTS = 3
@@ -49,6 +49,21 @@ def artists_of(tracks: Sequence[Track]) -> tuple[str, ...]:
 def sources_of(tracks: Sequence[Track]) -> tuple[str, ...]:
     """Return the collection that each track stands in."""
     return tuple(source_key(track.source) for track in tracks)
+
+
+def joined(groups: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """Return groups so wide that tracks which share a group of either kind, or a chain of these, are in one.
+
+    Examples
+    --------
+    >>> joined(("a", "a", "b", "c"), ("x", "y", "y", "z"))
+    ('a', 'a', 'a', 'c')
+    """
+    names = list(groups)
+    for other in others:
+        touched = {name for name, its in zip(names, others, strict=True) if its == other}
+        names = [min(touched) if name in touched else name for name in names]
+    return tuple(names)
 
 
 def folds_of(groups: Sequence[str], labels: np.ndarray, n_folds: int, seed: int) -> tuple[Fold, ...]:

@@ -11,9 +11,9 @@ from soundsage.training.degrade import LIMIT_DB
 from soundsage.training.eq import EQ_INPUTS, eq_inputs, eq_targets, fit_eq
 from soundsage.training.evaluate import held_out
 from soundsage.training.network import n_parameters
-from soundsage.training.repair import HEARD_HZ, eq_held_out, repair_of, repair_of_genres
+from soundsage.training.repair import HEARD_HZ, eq_held_out, fold_posterior, repair_of, repair_of_genres
 from soundsage.training.split import artists_of
-from soundsage.training.table import FeatureTable
+from soundsage.training.table import FeatureTable, rows_of
 
 
 def flat_posterior(table: FeatureTable) -> np.ndarray:
@@ -88,6 +88,19 @@ def test_nothing_of_the_test_tracks_reaches_the_model(excerpts: FeatureTable) ->
 
     np.testing.assert_array_equal(fits[0].scale, fits[1].scale)
     np.testing.assert_array_equal(fits[0].layers[0][0], fits[1].layers[0][0])
+
+
+def test_the_test_artists_of_a_fold_do_not_reach_its_genre_probabilities(excerpts: FeatureTable) -> None:
+    """Nonsense in place of a fold's test tracks changes no probability of its training rows."""
+    genres = held_out(excerpts, artists_of(excerpts.tracks), 440, n_epochs=1)
+    train, test = (rows_of(excerpts, tracks) for tracks in (genres.folds[0].train, genres.folds[0].test))
+    features = excerpts.features.copy()
+    features[test] = 1e6
+    nonsense = dataclasses.replace(excerpts, features=features)
+    posteriors = [fold_posterior(table, genres, 0, 440) for table in (excerpts, nonsense)]
+
+    np.testing.assert_array_equal(posteriors[0][train], posteriors[1][train])
+    np.testing.assert_allclose(posteriors[0].sum(axis=1), 1.0)
 
 
 def test_the_model_repairs_new_artists_and_harms_less_than_matching_a_mean(excerpts: FeatureTable) -> None:

@@ -9,7 +9,14 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from soundsage.training.data import GENRES
-from soundsage.training.evaluate import figures_of, held_out, leaking_accuracy, permuted_recall, track_log_posterior
+from soundsage.training.evaluate import (
+    figures_of,
+    gate_figures,
+    held_out,
+    leaking_accuracy,
+    permuted_recall,
+    track_log_posterior,
+)
 from soundsage.training.genre import GENRE_SETTINGS, N_SELECTED, fit_genre, stopping_epoch
 from soundsage.training.network import n_parameters
 from soundsage.training.outliers import outlier_features
@@ -70,6 +77,15 @@ def test_real_genres_are_recognised_above_chance(music: FeatureTable) -> None:
 
     assert figures["mean_recall"][1] > 1 / len(GENRES)
     assert figures["accuracy"][0] > 90 / 214
+
+
+def test_the_gate_of_a_fold_does_not_know_the_fold(music: FeatureTable) -> None:
+    """When one fold lies far from all others all of it is refused: its own distances set no threshold of its own."""
+    answers = held_out(music, artists_of(music.tracks), 440, n_epochs=1)
+    is_far = np.isin(music.track_of_row, answers.folds[0].test)
+    far = dataclasses.replace(answers, distances=np.where(is_far, 2.0, 1.0))
+
+    assert gate_figures(music, far)["refused"] == pytest.approx(is_far.mean(), abs=5e-4)
 
 
 def test_the_leaking_protocol_flatters_grossly(music: FeatureTable) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundsage.training.data import GENRES
-from soundsage.training.split import Fold, artists_of, checksum_of, folds_of, median_stop, require_disjoint
+from soundsage.training.split import Fold, artists_of, checksum_of, folds_of, joined, median_stop, require_disjoint
 from soundsage.training.table import FeatureTable
 
 examples = st.lists(st.tuples(st.integers(0, 12), st.integers(0, len(GENRES) - 1)), min_size=20, max_size=80)
@@ -73,3 +73,13 @@ def test_the_stop_is_the_median_of_three_divisions(excerpts: FeatureTable) -> No
         return next(stops)
 
     assert median_stop(excerpts.tracks, excerpts.label_of_track, known, 440, stop) == 4
+
+
+@given(pairs=st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("uvwxyz")), min_size=1, max_size=12))
+def test_joined_groups_share_no_group_of_either_kind(pairs: list[tuple[str, str]]) -> None:
+    """Two tracks that share a collection or an artist are in one group, whatever stands between them."""
+    groups = joined(*zip(*pairs, strict=True))
+
+    for index, pair in enumerate(pairs):
+        for other, group in zip(pairs, groups, strict=True):
+            assert group == groups[index] or not set(pair) & set(other)

@@ -167,3 +167,13 @@ def test_every_figure_of_a_card_is_that_of_its_manifest(manifest: Manifest, reco
     text = record.manifest.with_name("CARD.md").read_text()  # type: ignore[attr-defined]
 
     assert text == card(manifest.data, manifest.metrics)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("record", [GENRE_RECORD, EQ_RECORD])
+def test_a_card_names_the_music_of_the_demo_that_was_in_training(record: object) -> None:
+    """Every title of the demo's licence file is in the card: who runs the demo sees answers to training examples."""
+    card = record.manifest.with_name("CARD.md").read_text()  # type: ignore[attr-defined]
+
+    for title in ("Metallius", "ContententNumber2"):
+        assert title in card
+        assert title in DEMO.with_name("LICENCE.md").read_text()
