@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from soundserver import SoundServer, residue, sine
 
+from soundsage.plugins.pacing import Pacer
 from soundsage.plugins.portaudio import find
 from soundsage.plugins.pulse import FORMER_DEFAULT, OWN_SINK, STREAM_MARK
 from soundsage.plugins.sinks.device import DeviceOptions, DeviceSink, on_channels, soundsage_sinks
@@ -32,15 +32,11 @@ def opened(target: str, n_channels: int = 2, buffer_ms: float = 200.0) -> Device
     return record.open(target, options, SAMPLE_RATE, n_channels)  # type: ignore[return-value]
 
 
-def render(sink: DeviceSink, samples: np.ndarray, while_true: Callable[[], bool] = lambda: True) -> float:
-    """Write samples as they would be captured, a block when one has been played; return how long one write took."""
-    times_s, end = [0.0], time.monotonic() + PATIENCE_S
-    target = sink._buffer.target
+def render(sink: DeviceSink, samples: np.ndarray) -> float:
+    """Write samples in real time, as they would be captured; return how long one write took."""
+    pacer, times_s = Pacer(SAMPLE_RATE), []
     for start in range(0, samples.shape[1], BLOCK_SIZE):
-        while sink._buffer.n_waiting > target and time.monotonic() < end and while_true():
-            sink._ended.wait(0.001)
-        if not while_true():
-            break
+        pacer.wait(BLOCK_SIZE, PATIENCE_S)
         begin = time.perf_counter()
         sink.write(samples[:, start : start + BLOCK_SIZE])
         times_s.append(time.perf_counter() - begin)
@@ -212,9 +208,7 @@ def test_a_sink_that_was_idle_plays_though_it_rendered_ahead(sound: SoundServer)
     deadline = time.monotonic() + PATIENCE_S
     while not sink._buffer._n_read:
         assert time.monotonic() < deadline, "it never played"
-        render(sink, sine(440, 0.1, SAMPLE_RATE), lambda: sink._buffer._n_read == 0)
-        if sink._buffer.n_waiting < SAMPLE_RATE:
-            sink.write(sine(440, 0.01, SAMPLE_RATE))
+        render(sink, sine(440, 0.1, SAMPLE_RATE))
     sink.close()
 
 
