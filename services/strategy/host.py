@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -42,7 +43,7 @@ class StrategyHost:
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "soundsage.services.strategy.child", name, str(theirs.fileno())],
+                [sys.executable, "-m", f"{__package__}.child", name, str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -97,7 +98,7 @@ class StrategyHost:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise PluginError(f"strategy {self.name} must answer with valid bands: {error}") from error
         if answer.error is not None:
-            raise PluginError(answer.error)
+            raise PluginError(f"strategy {self.name} failed: {answer.error}")
         return answer
 
     def _exit_code(self) -> int:
