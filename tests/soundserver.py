@@ -101,7 +101,7 @@ class SoundServer:
         """Play samples, shape (n_channels, n_samples), into a sink or the default, as a music player would."""
         raw = self.folder / "music.raw"
         samples.T.astype("<f4").tofile(raw)
-        command = ["pacat", "--playback", "--stream-name=music", "--latency-msec=50", "--format=float32le"]
+        command = ["pacat", "--playback", "--stream-name=music", "--latency-msec=500", "--format=float32le"]
         command += [f"--rate={sample_rate}", f"--channels={len(samples)}", *([f"--device={sink}"] if sink else []), raw]
         with self.popen(*command) as player:
             try:
