@@ -22,6 +22,7 @@ from .bypass import Bypass
 __all__ = ["GuardedEffect", "Rendering"]
 
 FLAT = "flat"
+MAX_LATENCY_SAMPLES = 1 << 20  # 22 s at 48 kHz: nobody waits longer for a sound
 
 
 class GuardedEffect:
@@ -43,7 +44,7 @@ class GuardedEffect:
     def __init__(self, name: str, effect: Effect, shape: tuple[int, int]) -> None:
         self._guard = Guard(f"effect {name}")
         self._effect = effect
-        self.latency_samples = guarded(f"effect {name}", effect.latency)
+        self.latency_samples = guarded(f"effect {name}", _latency_of, effect)
         self._before = np.zeros(shape, np.float32)
 
     def process(self, samples: np.ndarray) -> PluginError | None:
@@ -61,6 +62,13 @@ class GuardedEffect:
             return None
         np.copyto(samples, before)
         return self._guard.strike(f"{self._guard.what} must answer finite samples")
+
+
+def _latency_of(effect: Effect) -> int:
+    latency_samples = int(effect.latency())
+    if not 0 <= latency_samples <= MAX_LATENCY_SAMPLES:
+        raise ValueError(f"latency must lie in [0, {MAX_LATENCY_SAMPLES}] samples, got {latency_samples}")
+    return latency_samples
 
 
 class Rendering:

@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from soundsage.shared.config import Config, RendererConfig
+from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import MAX_TEXT, AudioBlock, EqCurve, RenderMeter, StreamEnded
 from soundsage.shared.meters import LevelMeter
 from soundsage.shared.node import Node
@@ -19,7 +20,7 @@ from soundsage.shared.units import samples_to_s
 from soundsage.shared.wire import Received
 
 from .chain import effects_of
-from .core import Rendering
+from .core import GuardedEffect, Rendering
 from .measures import Samples
 from .output import Output
 
@@ -106,7 +107,7 @@ class Player:
     def _open(self, block: AudioBlock) -> None:
         n_channels, n_samples = block.samples.shape
         max_block = max(MIN_BLOCK, n_samples)
-        effects = effects_of(self._config.chain, block.sample_rate, n_channels, max_block)
+        effects = self._effects(block.sample_rate, n_channels, max_block)
         self._rendering = Rendering(block.sample_rate, n_channels, max_block, self._config.hold_s, effects)
         if self._curve is not None:
             self._rendering.follow(self._curve)
@@ -117,6 +118,14 @@ class Player:
         self._is_open = True
         self._rendered_samples = 0
         self._node.set_state("ready")
+
+    def _effects(self, sample_rate: int, n_channels: int, max_block: int) -> tuple[GuardedEffect, ...]:
+        """Return the effects of the chain; one that cannot be made costs the chain, and not the sound."""
+        try:
+            return effects_of(self._config.chain, sample_rate, n_channels, max_block)
+        except PluginError as error:
+            self._node.report(error, "ready")
+            return ()
 
     def _obey(self) -> None:
         settings = self._node.settings
