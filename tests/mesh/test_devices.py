@@ -77,7 +77,7 @@ def quietest_over_median(samples: np.ndarray) -> float:
 def test_music_between_two_devices_shows_the_equaliser_and_no_gap(mesh: Any, server: SoundServer) -> None:
     """Music in one sink is captured, equalised and rendered to another: the bell is in its spectrum, and no gap."""
     with server.playing(noise(90), SAMPLE_RATE, "music"):
-        mesh.up("--source", "device:music.monitor", "--sink", "device:speakers", "--strategy", "flat")
+        mesh.up("--source", "device:music.monitor", "--sink", "device:speakers?buffer_ms=300", "--strategy", "flat")
         mesh.hear(EqCurve)
         assert mesh.command("strategy", "set", "bell").returncode == 0
         mesh.hear(RenderMeter, lambda meter: meter.strategy == "bell" and bool(meter.bands))
