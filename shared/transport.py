@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import zmq
 
@@ -392,6 +392,8 @@ class EventProxy(_Closing):
     The forwarding runs in a thread of libzmq's own making, which never holds Python's lock.
     """
 
+    _numbers: ClassVar[Iterator[int]] = itertools.count()
+
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoints: Endpoints) -> None:
         with contextlib.ExitStack() as opened:  # what is open when a socket cannot be bound would hold the context
             publishers = opened.enter_context(_socket(context, zmq.XSUB, TAP_QUEUE))
@@ -402,7 +404,8 @@ class EventProxy(_Closing):
             _bind(publishers, endpoints.events_in)
             _bind(receivers, endpoints.events_out)
             _bind(tap, endpoints.tap)
-            control_endpoint = f"inproc://event-proxy-{id(self)}"
+            # The name of one that was closed is taken until libzmq's own thread has cleared it away.
+            control_endpoint = f"inproc://event-proxy-{next(self._numbers)}"
             control.bind(control_endpoint)
             self.socket.connect(control_endpoint)
             publishers.send(b"\x01")  # everything, so that the tap sees also what nobody asked for
