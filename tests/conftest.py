@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from soundsage.shared.transport import Context
 # The same examples every time, as all else is seeded; a busy machine is no failure.
 hypothesis.settings.register_profile("soundsage", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("soundsage")
+
+# Whoever is started in the background ignores these, and so would all that the tests start and mean to interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REAL_TIME = {"mesh", "server", "sound", "stage"}
 
