@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from .wire import Envelope
 
@@ -22,7 +23,7 @@ class GapCounter:
         self.lost: Counter[str] = Counter()
         self._expected: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def accepts(self, topic: str, envelope: Envelope) -> bool:
+    def accepts(self, topic: str, envelope: Envelope[Any]) -> bool:
         """Return whether the message is newer than all before it, and count the gap in front of it.
 
         A source that restarted has a larger epoch and begins anew; what an older epoch still had under way is refused.
@@ -31,7 +32,7 @@ class GapCounter:
         epoch, expected = self._expected.get(key, (0, envelope.seq))
         if envelope.epoch < epoch or (envelope.epoch == epoch and envelope.seq < expected):
             return False
-        if envelope.epoch == epoch:
+        if envelope.epoch == epoch and envelope.seq > expected:
             self.lost[topic] += envelope.seq - expected
         self._expected[key] = (envelope.epoch, envelope.seq + 1)
         return True

@@ -27,9 +27,9 @@ from . import requests, wire
 from .endpoints import Endpoints
 from .errors import InputError, MeshError, RequestError, SoundSageError, WireError
 from .gaps import GapCounter
-from .messages import Message, kind_of
+from .messages import Message
 
-__all__ = ["Client", "Context", "EventProxy", "Inbox", "Publisher", "Server", "Waiter", "topic_of", "wait"]
+__all__ = ["Client", "Context", "EventProxy", "Inbox", "Publisher", "Server", "Waiter", "wait"]
 
 Context = zmq.Context
 
@@ -43,11 +43,6 @@ MAX_SERVED = 32
 SUBSCRIPTIONS = (b"\x00", b"\x01")  # how a receiver's wishes begin, which the bus mirrors to its tap as well
 
 log = logging.getLogger(__name__)
-
-
-def topic_of(message: Message) -> str:
-    """Return `kind/stream`, or `kind/service` for what belongs to no stream."""
-    return f"{kind_of(type(message))}/{getattr(message, 'stream', None) or getattr(message, 'service', 'main')}"
 
 
 class Waiter:
@@ -165,7 +160,7 @@ class Publisher(_Closing):
 
     def send(self, message: Message, t_capture_ns: int | None = None) -> None:
         """Send a message that follows from sound captured at `t_capture_ns`, or from nothing but now."""
-        topic = topic_of(message)
+        topic = message.topic
         seq = self._seq.get(topic, 0)
         now_ns = time.monotonic_ns()
         frames = wire.encode(
@@ -231,6 +226,8 @@ class Inbox(_Closing):
         self.gaps = GapCounter()
         self.stale = 0
         self.malformed = 0
+        self._timeout_s = 0.0
+        self._decoder = wire.Decoder()
         self._log_due = _Due()
         for topic in topics:
             self.socket.setsockopt(zmq.SUBSCRIBE, f"{topic}/".encode() if topic else b"")
@@ -241,27 +238,40 @@ class Inbox(_Closing):
         """Messages that never came."""
         return self.gaps.lost.total()
 
-    def frames(self) -> tuple[str, list[bytes]] | None:
-        """Return topic and frames of the next message as they came, None when nothing waits."""
-        while _is_readable(self.socket):
-            topic, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
+    def frames(self, timeout_s: float = 0.0) -> tuple[str, list[bytes]] | None:
+        """Return topic and frames of the next message as they came, None when nothing comes before the time is over."""
+        while self._is_there(timeout_s):
+            try:
+                topic, *frames = self.socket.recv_multipart()
+            except zmq.Again:
+                return None
             if frames or topic[:1] not in SUBSCRIPTIONS:
                 return topic.decode(errors="replace").rstrip("/"), frames
         return None
 
-    def next(self) -> wire.Received | None:
-        """Return the next message that is well-formed, new and fresh; None when nothing waits.
+    def next(self, timeout_s: float = 0.0) -> wire.Received | None:
+        """Return the next message that is well-formed, new and fresh; None when none comes before the time is over.
 
         After `MAX_SERVED` that are not it returns None as well: a peer who sends junk keeps nobody from working.
         """
         for _ in range(MAX_SERVED):
-            waiting = self.frames()
+            waiting = self.frames(timeout_s)
             if waiting is None:
                 return None
             received = self._accepted(*waiting)
             if received is not None:
                 return received
+            timeout_s = 0.0
         return None
+
+    def _is_there(self, timeout_s: float) -> bool:
+        """Return whether a receive makes sense; it waits by itself, which costs less than to ask before."""
+        if timeout_s == 0.0:
+            return _is_readable(self.socket)
+        if timeout_s != self._timeout_s:
+            self.socket.setsockopt(zmq.RCVTIMEO, math.ceil(timeout_s * 1e3))
+            self._timeout_s = timeout_s
+        return True
 
     def pending(self) -> Iterator[wire.Received]:
         """Yield what waits now."""
@@ -270,7 +280,7 @@ class Inbox(_Closing):
 
     def _accepted(self, topic: str, frames: list[bytes]) -> wire.Received | None:
         try:
-            received = _decoded(topic, frames)
+            received = self._decoder.decode(topic, frames)
         except WireError as error:
             self._refuse(topic, error)
             return None
@@ -286,13 +296,6 @@ class Inbox(_Closing):
         self.malformed += 1
         if self._log_due():
             log.warning("refused message topic=%.64r refused=%d error=%s", topic, self.malformed, error)
-
-
-def _decoded(topic: str, frames: list[bytes]) -> wire.Received:
-    received = wire.decode(topic, frames)
-    if topic_of(received.message) != topic:
-        raise WireError(f"topic must be {topic_of(received.message)} for this message, got {topic[:64]!r}")
-    return received
 
 
 class Server(_Closing):

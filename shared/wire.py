@@ -12,29 +12,30 @@ A peer's bytes give a `Received` or a `WireError`, and nothing else.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
 from .errors import WireError
-from .messages import MESSAGE_TYPES, Message
+from .messages import MESSAGE_TYPES, Message, kind_of
 
-__all__ = ["MAX_FRAMES", "MAX_FRAME_BYTES", "Envelope", "Received", "decode", "encode", "peek"]
+__all__ = ["MAX_FRAMES", "MAX_FRAME_BYTES", "Decoder", "Envelope", "Received", "encode", "peek"]
 
 MAX_FRAMES = 8
 MAX_FRAME_BYTES = 4 << 20
 MAX_DIMENSIONS = 2
-ITEM_BYTES = {"<f4": 4, "<f2": 2, "<i4": 4, "<i2": 2}
+DTYPES = {name: np.dtype(name) for name in ("<f4", "<f2", "<i4", "<i2")}
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-Reference = tuple[Count, str, list[Count]]
+Body = TypeVar("Body")
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """What the transport knows of a message.
+class Envelope(msgspec.Struct, Generic[Body], frozen=True):
+    """What the transport knows of a message, and the message.
 
     Attributes
     ----------
@@ -51,8 +52,8 @@ class Envelope(msgspec.Struct, frozen=True):
         sent.
     lifespan_ms : int
         The age since publication, ms, past which a receiver must drop it.
-    body : msgspec.Raw
-        The message's own fields, a MessagePack map.
+    body : Message or msgspec.Raw
+        The message; as bytes, where only the rest was asked for.
     """
 
     schema: Name
@@ -62,7 +63,7 @@ class Envelope(msgspec.Struct, frozen=True):
     t_capture_ns: Count
     t_publish_ns: Count
     lifespan_ms: Annotated[int, Meta(ge=0, le=86_400_000)]
-    body: msgspec.Raw
+    body: Body
 
     def age_ms(self, now_ns: int) -> float:
         """Return the time since publication in ms."""
@@ -74,15 +75,18 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True, eq=False):
-    """A message and the envelope it came in."""
+    """A message in the envelope it came in."""
 
     topic: str
-    envelope: Envelope
-    message: Message
+    envelope: Envelope[Message]
+
+    @property
+    def message(self) -> Message:
+        """What was said."""
+        return self.envelope.body
 
 
-_encode_envelope = msgspec.msgpack.Encoder().encode
-_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_peek = msgspec.msgpack.Decoder(Envelope[msgspec.Raw]).decode
 
 
 def encode(message: Message, *, source: str, epoch: int, seq: int, t_capture_ns: int, t_publish_ns: int) -> list[bytes]:
@@ -98,27 +102,18 @@ def encode(message: Message, *, source: str, epoch: int, seq: int, t_capture_ns:
     def reference(value: object) -> tuple[int, str, tuple[int, ...]]:
         if not isinstance(value, np.ndarray):
             raise TypeError(f"value must be an array, got {type(value).__name__}")
-        if value.dtype.str not in ITEM_BYTES or value.ndim > MAX_DIMENSIONS:
-            raise ValueError(f"array must be one of {sorted(ITEM_BYTES)} with at most 2 axes, got {value.dtype.str}")
+        if value.dtype.str not in DTYPES or value.ndim > MAX_DIMENSIONS:
+            raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {value.dtype.str}")
         if value.nbytes > MAX_FRAME_BYTES:
             raise ValueError(f"array must have at most {MAX_FRAME_BYTES} bytes, got {value.nbytes}")
         arrays.append(value.tobytes())
         return len(arrays) - 1, value.dtype.str, value.shape
 
-    envelope = Envelope(
-        schema=message.schema,
-        source=source,
-        epoch=epoch,
-        seq=seq,
-        t_capture_ns=t_capture_ns,
-        t_publish_ns=t_publish_ns,
-        lifespan_ms=message.lifespan_ms,
-        body=msgspec.Raw(msgspec.msgpack.encode(message, enc_hook=reference)),
-    )
-    return [_encode_envelope(envelope), *arrays]
+    envelope = Envelope(message.schema, source, epoch, seq, t_capture_ns, t_publish_ns, message.lifespan_ms, message)
+    return [msgspec.msgpack.encode(envelope, enc_hook=reference), *arrays]
 
 
-def peek(frames: list[bytes]) -> Envelope:
+def peek(frames: list[bytes]) -> Envelope[msgspec.Raw]:
     """Return the envelope alone.
 
     Raises
@@ -126,55 +121,79 @@ def peek(frames: list[bytes]) -> Envelope:
     WireError
         If the frames are too many, too large, or the first is no envelope.
     """
+    _require_limits(frames)
+    try:
+        return _peek(frames[0])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"envelope must be readable, got {frames[0][:16].hex()}: {_line(error)}") from error
+
+
+class Decoder:
+    """Turns frames into messages, envelope and body at one go; belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._frames: Sequence[bytes] = ()
+        self._decoders = {
+            kind_of(message_type): msgspec.msgpack.Decoder(Envelope[message_type], dec_hook=self._array)  # type: ignore[valid-type]  # of each kind
+            for message_type in MESSAGE_TYPES.values()
+        }
+
+    def decode(self, topic: str, frames: list[bytes]) -> Received:
+        """Return the message that the frames carry; its arrays are read-only views of them.
+
+        Raises
+        ------
+        WireError
+            If the frames are malformed, truncated, oversized, of a schema or version unknown here, or of another topic.
+        """
+        _require_limits(frames)
+        decoder = self._decoders.get(topic.partition("/")[0])
+        if decoder is None:
+            raise WireError(f"topic must begin with one of {', '.join(self._decoders)}, got {_line(topic)}")
+        self._frames = frames
+        try:
+            received = Received(topic, decoder.decode(frames[0]))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            schema = peek(frames).schema
+            _require_known(schema)
+            raise WireError(f"{schema} must be readable, got {frames[0][:16].hex()}: {_line(error)}") from error
+        finally:
+            self._frames = ()
+        _require_known(received.envelope.schema)
+        if received.message.topic != topic or received.envelope.schema != received.message.schema:
+            claimed = f"{received.envelope.schema} of {received.message.topic}"
+            raise WireError(f"topic must fit the message, {claimed}, got {_line(topic)}")
+        return received
+
+    def _array(self, _type: type, value: Any) -> np.ndarray:
+        """Return the array that a body's `[frame, dtype, shape]` stands for; ValueError becomes msgspec's own error."""
+        index, dtype, shape = value
+        if type(dtype) is not str or dtype not in DTYPES or type(shape) is not list or len(shape) > MAX_DIMENSIONS:
+            raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {dtype} {shape}")
+        if not all(type(number) is int and number >= 0 for number in (index, *shape)):
+            raise ValueError(f"array frame and shape must be counts, got {index} {shape}")
+        if index + 1 >= len(self._frames):
+            raise ValueError(f"array frame must be below {len(self._frames) - 1}, got {index}")
+        frame = self._frames[index + 1]
+        if len(frame) != math.prod(shape) * DTYPES[dtype].itemsize:
+            raise ValueError(f"array frame must fit {dtype} {shape}, got {len(frame)} bytes")
+        array = np.frombuffer(frame, DTYPES[dtype])
+        return array if len(shape) == 1 else array.reshape(shape)
+
+
+def _require_limits(frames: list[bytes]) -> None:
     if not 1 <= len(frames) <= MAX_FRAMES:
         raise WireError(f"message must have 1 to {MAX_FRAMES} frames, got {len(frames)}")
     largest = max(map(len, frames))
     if largest > MAX_FRAME_BYTES:
         raise WireError(f"frame must have at most {MAX_FRAME_BYTES} bytes, got {largest}")
-    try:
-        return _decode_envelope(frames[0])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"envelope must be readable, got {frames[0][:16].hex()}: {_line(error)}") from error
 
 
-def decode(topic: str, frames: list[bytes]) -> Received:
-    """Return the message that the frames carry; its arrays are read-only views of them.
-
-    Raises
-    ------
-    WireError
-        If the frames are malformed, truncated, oversized or of a schema or version unknown here.
-    """
-    envelope = peek(frames)
-    message_type = MESSAGE_TYPES.get(envelope.schema)
-    if message_type is None:
-        raise WireError(f"schema must be one of {', '.join(MESSAGE_TYPES)}, got {envelope.schema!r}")
-
-    def array(_type: type, value: Any) -> np.ndarray:
-        return _array_of(value, frames)
-
-    try:
-        message = msgspec.msgpack.decode(envelope.body, type=message_type, dec_hook=array)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(
-            f"{envelope.schema} must be readable, got {bytes(envelope.body)[:16].hex()}: {_line(error)}"
-        ) from error
-    return Received(topic, envelope, message)
+def _require_known(schema: str) -> None:
+    if schema not in MESSAGE_TYPES:
+        raise WireError(f"schema must be one of {', '.join(MESSAGE_TYPES)}, got {schema!r}")
 
 
-def _array_of(value: Any, frames: list[bytes]) -> np.ndarray:
-    """Return the array that a body's `[frame, dtype, shape]` stands for; ValueError becomes msgspec's own error."""
-    index, dtype, shape = msgspec.convert(value, Reference)
-    if dtype not in ITEM_BYTES or len(shape) > MAX_DIMENSIONS:
-        raise ValueError(f"array must be one of {sorted(ITEM_BYTES)} with at most 2 axes, got {dtype} {shape}")
-    if index + 1 >= len(frames):
-        raise ValueError(f"array frame must be below {len(frames) - 1}, got {index}")
-    frame = frames[index + 1]
-    if len(frame) != math.prod(shape) * ITEM_BYTES[dtype]:
-        raise ValueError(f"array frame must fit {dtype} {shape}, got {len(frame)} bytes")
-    return np.frombuffer(frame, dtype).reshape(shape)
-
-
-def _line(error: Exception) -> str:
+def _line(error: object) -> str:
     """Return what went wrong without what a peer may have smuggled into it: line ends, escapes, megabytes."""
     return str(error)[:200].encode("unicode_escape").decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -23,11 +24,26 @@ from soundsage.shared.messages import (
     Message,
 )
 
-__all__ = ["any_message", "any_of", "block", "curve", "frames_of", "posterior", "proposal", "vector"]
+__all__ = ["any_message", "any_of", "block", "curve", "frames_of", "posterior", "proposal", "received", "vector"]
 
 STAMPS = {"source": "tester", "epoch": 1, "seq": 0, "t_capture_ns": 1, "t_publish_ns": 2}
 GOOD_FLOAT = {"allow_nan": False, "allow_infinity": False}
 LABELS = ("rock", "jazz")
+
+
+def received(frames: list[bytes]) -> wire.Received:
+    """Return what frames hold that come under the topic which they claim.
+
+    Raises
+    ------
+    WireError
+        If they hold no message.
+    """
+    envelope, body = wire.peek(frames), {}
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = msgspec.msgpack.decode(envelope.body, type=dict[str, Any])
+    name = body.get("stream") or body.get("service") or "main"
+    return wire.Decoder().decode(f"{envelope.schema.partition('/')[0]}/{name}", frames)
 
 
 def frames_of(message: Message, **stamps: Any) -> list[bytes]:

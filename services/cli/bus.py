@@ -17,7 +17,7 @@ from soundsage.shared.errors import WireError
 from soundsage.shared.gaps import GapCounter
 from soundsage.shared.messages import Message, ServiceState
 from soundsage.shared.plain import line_of, plain
-from soundsage.shared.wire import decode
+from soundsage.shared.wire import Decoder
 
 from .columns import columns
 from .tap import Listener, Overheard, checked_topic, listening, running_endpoints, until_enough
@@ -26,6 +26,8 @@ __all__ = ["bus"]
 
 LIST_S = 1.2
 """Long enough for what is said once a second."""
+
+_decoder = Decoder()
 
 
 @click.group()
@@ -218,7 +220,7 @@ def _percentiles(values_ms: Sequence[float]) -> str:
 def _message_of(heard: Overheard) -> Message | None:
     """Return the message, None after a word of complaint where it cannot be read."""
     try:
-        return decode(heard.topic, heard.frames).message
+        return _decoder.decode(heard.topic, heard.frames).message
     except WireError as error:
         click.echo(f"soundsage bus: refused a message on {heard.topic}: {error}", err=True)
         return None

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import click
+import msgspec
 
 from soundsage.shared.config import MeshConfig
 from soundsage.shared.endpoints import Endpoints
@@ -55,7 +56,7 @@ class Overheard:
     """
 
     topic: str
-    envelope: Envelope
+    envelope: Envelope[msgspec.Raw]
     frames: list[bytes]
     t_ns: int
 

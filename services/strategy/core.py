@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
-
-from soundsage.shared.contracts import Decision
-from soundsage.shared.dsp import EqBand, bound_bands, headroom_db, limit_slew
+from soundsage.shared.dsp import SLEW_DB_PER_S, EqBand, bound_bands, headroom_db
+from soundsage.shared.dsp.bands import Kind
 from soundsage.shared.messages import MAX_TEXT, EqCurve, EqProposal, FeatureVector, GenrePosterior, Message
 
-__all__ = ["Correlation", "Steering"]
+__all__ = ["Correlation", "Steered", "Steering", "curve_of"]
 
-STEP_DB = 0.1  # curves nearer to each other than this are one curve, so that the renderer seldom has to change
+STEP_DIGITS = 1  # gains are in steps of 0.1 dB: the renderer seldom has to change
 MAX_ELAPSED_S = 1.0  # the curve makes no leap after a pause
 SAMPLE_RATE = 48_000  # at which response and headroom are judged; at other rates the curve is the same to 0.1 dB
 
@@ -37,8 +36,24 @@ class Correlation:
         )
 
 
+class Shape(NamedTuple):
+    """A curve as places, `(kind, frequency_hz, q)` each, and the gains there in dB."""
+
+    places: tuple[tuple[Kind, float, float], ...]
+    gains_db: tuple[float, ...]
+
+
+class Steered(NamedTuple):
+    """A curve that does no harm: at most 16 bands, and the headroom that they need, dB."""
+
+    bands: tuple[EqBand, ...]
+    preamp_db: float
+
+
 class Steering:
     """Moves one stream's curve towards what its strategy wants: within limits, and slowly unless a person commands it.
+
+    What is asked for seldom differs from before, so what follows from it is kept.
 
     Parameters
     ----------
@@ -48,90 +63,93 @@ class Steering:
 
     def __init__(self, limit_db: float) -> None:
         self._limit_db = limit_db
-        self._layout: tuple[EqBand, ...] = ()
-        self._gains_db = np.zeros(0)
         self._time_s: float | None = None
+        self._wanted = Shape((), ())
+        self._goal = Shape((), ())
+        self._now = Shape((), ())
+        self._stepped = Shape((), ())
+        self._steered = Steered((), 0.0)
 
-    def curve(self, posterior: GenrePosterior, strategy: str, decision: Decision, *, commanded: bool) -> EqCurve:
-        """Return the curve for now, with the computing up to the posterior.
+    def steer(self, time_s: float, bands: Sequence[EqBand], *, commanded: bool) -> Steered:
+        """Return the curve for now.
 
         Parameters
         ----------
-        posterior : GenrePosterior
-            What the decision answers.
-        strategy : str
-        decision : Decision
+        time_s : float
+            Stream time.
+        bands : sequence of EqBand
+            What the strategy wants.
         commanded : bool
-            Whether a person asked for this curve, which is then followed at once.
+            Whether a person asked for it; it is then followed at once.
 
         Raises
         ------
         ValueError
-            If the decision has more bands than the rack, or one that is not finite.
+            If there are more bands than the rack has, or one is not finite.
         """
-        elapsed_s = 0.0 if self._time_s is None else min(max(0.0, posterior.time_s - self._time_s), MAX_ELAPSED_S)
-        self._time_s = posterior.time_s
-        self._move(_bounded(_stepped(decision.bands), self._limit_db), elapsed_s, commanded=commanded)
-        # Also what lies between two curves within the limit, in steps, has to be within it.
-        bands = _bounded(_with_gains(self._layout, self._gains_db), self._limit_db)
-        return EqCurve(
-            stream=posterior.stream,
-            time_s=posterior.time_s,
-            strategy=strategy,
-            cause=decision.cause[:MAX_TEXT],
-            automatic=not commanded,
-            bands=bands,
-            preamp_db=_headroom_db(bands),
-            compute_ms=posterior.compute_ms,
-        )
-
-    def _move(self, goal: tuple[EqBand, ...], elapsed_s: float, *, commanded: bool) -> None:
-        gains_db = np.array([band.gain_db for band in goal])
-        same = _layout_of(goal) == _layout_of(self._layout)
-        if commanded:
-            self._layout, self._gains_db = goal, gains_db
-        elif same:
-            self._gains_db = _towards(gains_db, self._gains_db, elapsed_s)
-        elif self._gains_db.any():  # bands at other places: first go back to flat
-            self._gains_db = _towards(np.zeros_like(self._gains_db), self._gains_db, elapsed_s)
-        else:
-            self._layout, self._gains_db = goal, _towards(gains_db, np.zeros_like(gains_db), elapsed_s)
+        elapsed_s = 0.0 if self._time_s is None else min(max(0.0, time_s - self._time_s), MAX_ELAPSED_S)
+        self._time_s = time_s
+        wanted = _stepped(_shape_of(bands))
+        if wanted != self._wanted:
+            self._goal, self._wanted = _shape_of(_bounded(wanted, self._limit_db)), wanted
+        self._now = self._goal if commanded else _towards(self._goal, self._now, SLEW_DB_PER_S * elapsed_s)
+        stepped = _stepped(self._now)
+        if stepped != self._stepped:
+            # Also what lies between two curves within the limit, in steps, has to be within it.
+            safe = _bounded(stepped, self._limit_db) if any(stepped.gains_db) else ()
+            self._steered, self._stepped = Steered(safe, max(headroom_db(safe, SAMPLE_RATE), -24.0)), stepped
+        return self._steered
 
 
-def _towards(goal_db: np.ndarray, gains_db: np.ndarray, elapsed_s: float) -> np.ndarray:
-    """Return gains on the straight way to the goal: bands that arrive one by one could add up on the way."""
-    distance_db = float(np.abs(goal_db - gains_db).max(initial=0.0))
-    reach_db = float(limit_slew(0.0, distance_db, elapsed_s))
-    return goal_db if reach_db == distance_db else gains_db + (goal_db - gains_db) * (reach_db / distance_db)
-
-
-def _layout_of(bands: tuple[EqBand, ...]) -> tuple[tuple[str, float, float], ...]:
-    return tuple((band.kind, band.frequency_hz, band.q) for band in bands)
-
-
-def _stepped(bands: tuple[EqBand, ...]) -> tuple[EqBand, ...]:
-    """Return the bands with gains in steps, so that a goal that hardly moves is bounded once."""
-    return tuple(EqBand(band.kind, band.frequency_hz, round(band.gain_db, 1), band.q) for band in bands)
-
-
-def _with_gains(layout: tuple[EqBand, ...], gains_db: np.ndarray) -> tuple[EqBand, ...]:
-    """Return the bands with these gains to the nearest step; none at all when all are 0."""
-    steps = np.round(gains_db / STEP_DB).astype(int).tolist()
-    if not any(steps):
-        return ()
-    return tuple(
-        EqBand(band.kind, band.frequency_hz, round(step * STEP_DB, 6), band.q)
-        for band, step in zip(layout, steps, strict=True)
+def curve_of(
+    posterior: GenrePosterior, strategy: str, cause: str, steered: Steered, compute_ms: float, *, commanded: bool
+) -> EqCurve:
+    """Return the message for a curve that answers a posterior, with all computing on the way to it."""
+    return EqCurve(
+        stream=posterior.stream,
+        time_s=posterior.time_s,
+        strategy=strategy,
+        cause=cause[:MAX_TEXT],
+        automatic=not commanded,
+        bands=steered.bands,
+        preamp_db=steered.preamp_db,
+        compute_ms=posterior.compute_ms + compute_ms,
     )
 
 
-@functools.lru_cache(maxsize=64)
-def _bounded(bands: tuple[EqBand, ...], limit_db: float) -> tuple[EqBand, ...]:
-    if limit_db == 0:
-        return ()
-    return bound_bands(bands, limit_db, SAMPLE_RATE)[0]
+def _shape_of(bands: Sequence[EqBand]) -> Shape:
+    return Shape(
+        tuple([(band.kind, band.frequency_hz, band.q) for band in bands]), tuple([band.gain_db for band in bands])
+    )
 
 
-@functools.lru_cache(maxsize=64)
-def _headroom_db(bands: tuple[EqBand, ...]) -> float:
-    return max(headroom_db(bands, SAMPLE_RATE), -24.0)
+def _stepped(shape: Shape) -> Shape:
+    """Return the curve with gains in steps, so that one that hardly moves is bounded, sent and designed once."""
+    return Shape(shape.places, tuple([round(gain_db, STEP_DIGITS) for gain_db in shape.gains_db]))
+
+
+def _towards(goal: Shape, now: Shape, reach_db: float) -> Shape:
+    """Return the curve on its way to the goal; bands at other places first go back to flat."""
+    if goal.places == now.places:
+        return Shape(goal.places, _moved(goal.gains_db, now.gains_db, reach_db))
+    flat = (0.0,) * len(now.gains_db)
+    if now.gains_db != flat:
+        return Shape(now.places, _moved(flat, now.gains_db, reach_db))
+    return Shape(goal.places, _moved(goal.gains_db, (0.0,) * len(goal.gains_db), reach_db))
+
+
+def _moved(goal_db: tuple[float, ...], now_db: tuple[float, ...], reach_db: float) -> tuple[float, ...]:
+    """Return gains on the straight way to the goal: bands that arrive one by one could add up on the way."""
+    distance_db = max([abs(goal - now) for goal, now in zip(goal_db, now_db, strict=True)], default=0.0)
+    if distance_db <= reach_db:
+        return goal_db
+    share = reach_db / distance_db
+    return tuple([now + (goal - now) * share for goal, now in zip(goal_db, now_db, strict=True)])
+
+
+def _bounded(shape: Shape, limit_db: float) -> tuple[EqBand, ...]:
+    bands = tuple(
+        EqBand(kind, frequency_hz, gain_db, q)
+        for (kind, frequency_hz, q), gain_db in zip(shape.places, shape.gains_db, strict=True)
+    )
+    return bound_bands(bands, limit_db, SAMPLE_RATE)[0] if limit_db else ()

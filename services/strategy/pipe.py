@@ -1,4 +1,8 @@
-"""What the strategy service and the child that runs the plugin say to each other."""
+"""What the strategy service and the child that runs the plugin say to each other: one packet a message.
+
+Each message is passed on as it comes, so that the child has read it, and has its own code at hand, when the posterior
+of the hop asks for a decision.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,15 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from soundsage.shared.contracts import Decision, StrategyContext
+from soundsage.shared.contracts import Decision
 from soundsage.shared.dsp import EqBand
+from soundsage.shared.messages import EqProposal, FeatureVector, GenrePosterior
 
-__all__ = ["MAX_BYTES", "Answer", "decode_answer", "decode_context", "encode_answer", "encode_context"]
+__all__ = ["MAX_BYTES", "Answer", "Told", "decode_answer", "decode_told", "encode_answer", "encode_told"]
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 17  # what a packet may have by Linux's default, and more than any decision needs
+
+Told = FeatureVector | EqProposal | GenrePosterior
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -39,16 +46,27 @@ def _number(value: object) -> float:
 
 def _bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
-        return value.astype("<f4").tobytes()
-    raise TypeError(f"context must be made of messages, got {type(value).__name__}")
+        return value.tobytes()
+    raise TypeError(f"message must be made of numbers, texts and arrays, got {type(value).__name__}")
 
 
 def _array(_type: type, value: bytes) -> np.ndarray:
-    return np.frombuffer(value, "<f4")
+    return np.frombuffer(value, np.float32)
 
 
-# In one piece, and not as the frames of three messages: the child may be cold, and each step costs it a lot.
-encode_context = msgspec.msgpack.Encoder(enc_hook=_bytes).encode
-decode_context = msgspec.msgpack.Decoder(StrategyContext, dec_hook=_array).decode
+_KINDS: dict[type[Told], bytes] = {FeatureVector: b"f", EqProposal: b"e", GenrePosterior: b"g"}
+_encode = msgspec.msgpack.Encoder(enc_hook=_bytes).encode
+_decoders = {mark: msgspec.msgpack.Decoder(kind, dec_hook=_array) for kind, mark in _KINDS.items()}
 encode_answer = msgspec.msgpack.Encoder(enc_hook=_number).encode
 decode_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+def encode_told(message: Told) -> bytes:
+    """Return a message as one packet."""
+    return _KINDS[type(message)] + _encode(message)
+
+
+def decode_told(packet: bytes) -> Told:
+    """Return the message that a packet of the service holds."""
+    message: Told = _decoders[packet[:1]].decode(packet[1:])
+    return message

@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 import time
 
-import msgspec
-
 from soundsage.shared.config import Config, StrategyConfig
-from soundsage.shared.contracts import Decision, StrategyContext, StrategyRecord
+from soundsage.shared.contracts import Decision, StrategyRecord
 from soundsage.shared.errors import PluginError
 from soundsage.shared.messages import EqProposal, FeatureVector, GenrePosterior
 from soundsage.shared.node import Node
 from soundsage.shared.plugins import Guard, installed_plugins
 from soundsage.shared.settings import StrategySettings
 
-from .core import Correlation, Steering
+from .core import Steering, curve_of
 from .host import StrategyHost
 
 __all__ = ["run"]
@@ -26,7 +24,6 @@ def run(config: Config, stop: threading.Event) -> None:
     defaults = StrategySettings(config.strategy.name)
     with Node("strategy", config.mesh, stop, defaults, accept=_must_be_installed) as node:
         inbox = node.events(FeatureVector, EqProposal, GenrePosterior)
-        correlation = Correlation()
         deciding = Deciding(config.strategy, node)
         try:
             while not stop.is_set():
@@ -36,10 +33,9 @@ def run(config: Config, stop: threading.Event) -> None:
                     continue
                 match received.message:
                     case GenrePosterior() as posterior:
-                        context = StrategyContext(posterior, *correlation.of(posterior))
-                        deciding.publish_curve(context, received.envelope.t_capture_ns)
+                        deciding.publish_curve(posterior, received.envelope.t_capture_ns)
                     case FeatureVector() | EqProposal() as measured:
-                        correlation.keep(measured)
+                        deciding.pass_on(measured)
         finally:
             deciding.close()
 
@@ -78,31 +74,38 @@ class Deciding:
         except PluginError as error:
             self._fail(error)
 
-    def publish_curve(self, context: StrategyContext, t_capture_ns: int) -> None:
+    def pass_on(self, measured: FeatureVector | EqProposal) -> None:
+        """Tell the strategy what its next decision may rest on."""
+        if self._now is not None:
+            try:
+                self._now.tell(measured)
+            except PluginError as error:
+                self._fail(error)
+
+    def publish_curve(self, posterior: GenrePosterior, t_capture_ns: int) -> None:
         """Publish the curve that follows from a posterior: flat while no strategy can decide."""
-        posterior = context.posterior
-        strategy, decision, compute_ms = self._decide(context)
+        strategy, decision, compute_ms = self._decide(posterior)
         steering = self._steering.setdefault(posterior.stream, Steering(self._config.limit_db))
         commanded = self._commanded and self._next is None and self._now is not None
         begin_s = time.perf_counter()
-        curve = steering.curve(posterior, strategy, decision, commanded=commanded)
-        compute_ms += (time.perf_counter() - begin_s) * 1e3 + posterior.compute_ms
-        curve = msgspec.structs.replace(curve, compute_ms=compute_ms)
-        self._commanded = self._commanded and not commanded
+        steered = steering.steer(posterior.time_s, decision.bands, commanded=commanded)
+        compute_ms += (time.perf_counter() - begin_s) * 1e3
+        curve = curve_of(posterior, strategy, decision.cause, steered, compute_ms, commanded=commanded)
         self._node.publish(curve, t_capture_ns)
+        self._commanded = self._commanded and not commanded
 
     def close(self) -> None:
         """Stop the children."""
         self._close(self._now)
         self._close(self._next)
 
-    def _decide(self, context: StrategyContext) -> tuple[str, Decision, float]:
+    def _decide(self, posterior: GenrePosterior) -> tuple[str, Decision, float]:
         """Return who decided, what, and the computing that it took in ms."""
         if self._now is None:
             reason = "is left out" if self._guard.is_quarantined else "is starting"
             return self._wanted, Decision((), f"flat: strategy {self._wanted} {reason}"), 0.0
         try:
-            return self._now.name, *self._now.decide(context)
+            return self._now.name, *self._now.decide(posterior)
         except PluginError as error:
             if self._now.name == self._wanted:
                 self._fail(error)

@@ -7,13 +7,14 @@ compiler.
 from __future__ import annotations
 
 from .bands import GRAPHIC_FREQUENCIES_HZ, GRAPHIC_Q, N_SECTIONS, EqBand, graphic_bands
-from .bounds import bound_bands, headroom_db, limit_slew
+from .bounds import SLEW_DB_PER_S, bound_bands, headroom_db
 from .design import analogue_response, design, design_band, response, response_db
 
 __all__ = [
     "GRAPHIC_FREQUENCIES_HZ",
     "GRAPHIC_Q",
     "N_SECTIONS",
+    "SLEW_DB_PER_S",
     "EqBand",
     "analogue_response",
     "bound_bands",
@@ -21,7 +22,6 @@ __all__ = [
     "design_band",
     "graphic_bands",
     "headroom_db",
-    "limit_slew",
     "response",
     "response_db",
 ]

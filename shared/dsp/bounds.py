@@ -1,6 +1,4 @@
-"""Keep curves within what ears and masters stand: limits on gain, on the sum of the bands, and on speed.
-
-Everything here is a pure function of its arguments; time is an argument.
+"""Keep curves within what ears and masters stand: limits on gain and on the sum of the bands, and how fast they move.
 
 Conventions
 -----------
@@ -119,50 +117,6 @@ def headroom_db(bands: Sequence[EqBand], sample_rate: int) -> float:
     near = np.linspace(grid[max(highest - 1, 0)], grid[min(highest + 1, grid.size - 1)], 129)
     peak_db = np.max(response_db(sos, np.append(near, grid[highest]), sample_rate))
     return min(0.0, -float(peak_db))
-
-
-def limit_slew(
-    previous_gains: npt.ArrayLike,
-    goal_gains: npt.ArrayLike,
-    elapsed_s: float,
-    slew_db_per_s: float = SLEW_DB_PER_S,
-) -> FloatArray:
-    """Return gains on the way to the goal, no further than the elapsed time allows.
-
-    Parameters
-    ----------
-    previous_gains, goal_gains : array-like of float, the same shape
-        Where the gains are and where they are to be, in dB.
-    elapsed_s : float
-        Time since the previous gains were set, in s, at least 0.
-    slew_db_per_s : float
-        Fastest change of a gain, in dB per s, at least 0.
-
-    Returns
-    -------
-    ndarray of that shape, float64
-        In dB; exactly the goal where it is within reach.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a gain is not finite, or time or speed is negative or not finite.
-
-    Examples
-    --------
-    >>> limit_slew([0.0, 0.0], [3.0, -0.25], elapsed_s=1.0).tolist()
-    [0.5, -0.25]
-    """
-    previous, goal = np.asarray(previous_gains, dtype=np.float64), np.asarray(goal_gains, dtype=np.float64)
-    if previous.shape != goal.shape:
-        raise ValueError(f"goal_gains must have the shape {previous.shape}, got {goal.shape}")
-    for name, value in (("elapsed_s", elapsed_s), ("slew_db_per_s", slew_db_per_s)):
-        if not (math.isfinite(value) and value >= 0.0):
-            raise ValueError(f"{name} must be a number of at least 0, got {value}")
-    if not (np.isfinite(previous).all() and np.isfinite(goal).all()):
-        raise ValueError(f"gains must be finite, got {previous.tolist()} and {goal.tolist()}")
-    reach = elapsed_s * slew_db_per_s
-    return np.where(np.abs(goal - previous) <= reach, goal, previous + np.clip(goal - previous, -reach, reach))
 
 
 def _require_curve(bands: Sequence[EqBand]) -> None:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundsage.shared import wire
 from soundsage.shared.errors import WireError
 from soundsage.shared.messages import MESSAGE_TYPES, AudioBlock, FeatureVector, Message, RenderMeter, kind_of
 
@@ -31,7 +30,7 @@ def read_with(message: Message, **changes: Any) -> Message:
     envelope, *arrays = examples.frames_of(message)
     told = msgspec.msgpack.decode(envelope)
     told["body"] = {**told["body"], **changes}
-    return wire.decode("topic", [msgspec.msgpack.encode(told), *arrays]).message
+    return examples.received([msgspec.msgpack.encode(told), *arrays]).message
 
 
 @KINDS
@@ -40,7 +39,7 @@ def read_with(message: Message, **changes: Any) -> Message:
 def test_what_is_decoded_is_what_was_encoded(message_type: type[Message], data: st.DataObject) -> None:
     """decode(encode(m)) is m, for any message of any kind."""
     message = data.draw(examples.any_of(message_type))
-    received = wire.decode("topic", examples.frames_of(message)).message
+    received = examples.received(examples.frames_of(message)).message
 
     assert type(received) is message_type
     for name, value in msgspec.structs.asdict(message).items():
@@ -91,7 +90,7 @@ def test_samples_may_be_anything_float32() -> None:
     """NaN and infinity in samples arrive as they are: who renders or measures decides."""
     odd = np.array([[np.nan, np.inf, -np.inf, 0.0]], np.float32)
     message = AudioBlock(stream="main", sample_rate=48_000, start=0, samples=odd)
-    received = wire.decode("topic", examples.frames_of(message)).message
+    received = examples.received(examples.frames_of(message)).message
 
     assert isinstance(received, AudioBlock)
     np.testing.assert_array_equal(received.samples, odd)
@@ -128,7 +127,7 @@ def test_features_from_a_peer_are_float32() -> None:
     told["body"]["features"] = [0, "<f2", [1]]
 
     with pytest.raises(WireError, match="features must be finite float32"):
-        wire.decode("topic", [msgspec.msgpack.encode(told), b"\x00\x00", bands])
+        examples.received([msgspec.msgpack.encode(told), b"\x00\x00", bands])
 
 
 @settings(max_examples=5)

@@ -21,7 +21,7 @@ from soundsage.shared import requests, transport
 from soundsage.shared.endpoints import Endpoints
 from soundsage.shared.errors import InputError, MeshError, RequestError
 from soundsage.shared.messages import AudioBlock, Error, GenrePosterior, StreamEnded
-from soundsage.shared.transport import Client, Context, EventProxy, Inbox, Publisher, Server, topic_of, wait
+from soundsage.shared.transport import Client, Context, EventProxy, Inbox, Publisher, Server, wait
 
 
 @contextlib.contextmanager
@@ -112,8 +112,8 @@ def test_a_kind_without_a_stream_is_heard_of_all_streams(context: Context[Any], 
 
 def test_what_belongs_to_no_stream_goes_by_its_service() -> None:
     """The second part of a topic is the stream, or the service."""
-    assert topic_of(examples.posterior(stream="room1")) == "genre_posterior/room1"
-    assert topic_of(Error(service="capture", code="DeviceError", text="")) == "error/capture"
+    assert examples.posterior(stream="room1").topic == "genre_posterior/room1"
+    assert Error(service="capture", code="DeviceError", text="").topic == "error/capture"
 
 
 def test_what_is_older_than_its_lifespan_is_dropped_and_counted(context: Context[Any], endpoints: Endpoints) -> None:

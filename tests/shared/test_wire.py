@@ -25,8 +25,7 @@ CLAIMS_OF_4_GB = [bytes([code]) + b"\xff\xff\xff\xff" for code in (0xC6, 0xC9, 0
 def said(frames: list[bytes]) -> Received | WireError:
     """Return what the frames hold; whatever else they raise fails the test."""
     try:
-        wire.peek(frames)
-        return wire.decode("topic", frames)
+        return examples.received(frames)
     except WireError as error:
         return error
 
@@ -182,7 +181,7 @@ def test_an_unknown_version_is_an_error() -> None:
     """Version 2 of a kind that we know is refused by its name."""
     envelope = told(examples.posterior()) | {"schema": "genre_posterior/v2"}
     with pytest.raises(WireError, match="got 'genre_posterior/v2'"):
-        wire.decode("topic", [msgspec.msgpack.encode(envelope)])
+        examples.received([msgspec.msgpack.encode(envelope)])
 
 
 def test_too_many_frames_are_an_error() -> None:

@@ -16,7 +16,7 @@ from soundsage.services.broker.models import load_inference
 from soundsage.services.features.core import Measuring, vector_of
 from soundsage.services.renderer.chain import effects_of
 from soundsage.services.renderer.core import Rendering
-from soundsage.services.strategy.core import Steering
+from soundsage.services.strategy.core import Steering, curve_of
 from soundsage.shared.audiofile import AudioFile
 from soundsage.shared.config import Config, RendererConfig
 from soundsage.shared.contracts import ExtractorRecord, StrategyContext, StrategyRecord, WindowFeatures
@@ -114,7 +114,8 @@ class Deciding:
         """
         decision = guarded(f"strategy {self.name}", self._strategy.decide, context)
         try:
-            return self._steering.curve(context.posterior, self.name, decision, commanded=False)
+            steered = self._steering.steer(context.posterior.time_s, decision.bands, commanded=False)
+            return curve_of(context.posterior, self.name, decision.cause, steered, 0.0, commanded=False)
         except (ValueError, TypeError, AttributeError) as error:
             raise PluginError(f"strategy {self.name} must answer with valid bands: {error}") from error
 

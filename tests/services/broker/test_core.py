@@ -192,7 +192,7 @@ def test_any_finite_features_give_messages_that_can_be_sent(features: list[float
     vector = examples.vector(features=np.array(features, np.float32))
     proposal, make = inference.infer(vector)
     for message in (proposal, make(0, 0.1)):
-        assert wire.decode("topic", examples.frames_of(message))
+        assert examples.received(examples.frames_of(message))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_features_of_another_number_are_refused(changes: dict[str, Any]) -> None
 
 def received(message: Any) -> wire.Received:
     """Return the message as it comes from a socket."""
-    return wire.decode("topic", examples.frames_of(message, t_capture_ns=int(1000 * message.time_s)))
+    return examples.received(examples.frames_of(message, t_capture_ns=int(1000 * message.time_s)))
 
 
 @given(streams=st.lists(st.sampled_from(["a", "b", "c"])))
@@ -259,4 +259,4 @@ def test_no_signal_is_a_message_that_names_no_genre() -> None:
     message = no_signal("main", 3.0, "tiny-genre", "numpy", 7)
 
     assert (message.state, message.genre, message.posterior, message.skipped) == ("no_signal", None, (), 7)
-    assert wire.decode("topic", examples.frames_of(message))
+    assert examples.received(examples.frames_of(message))

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from soundsage.shared import wire
 from soundsage.shared.endpoints import Endpoints
 from soundsage.shared.messages import Message
-from soundsage.shared.transport import Context, EventProxy, Publisher, topic_of
+from soundsage.shared.transport import Context, EventProxy, Publisher
 
 PERIOD_S = 0.01
 
@@ -39,7 +39,7 @@ class Mesh:
             message = make(n * every)
             stamps = {"t_capture_ns": now_ns - lag_ns, "t_publish_ns": now_ns}
             frames = wire.encode(message, source="tester", epoch=1, seq=n * every, **stamps)
-            return [f"{topic_of(message)}/".encode(), *frames]
+            return [f"{message.topic}/".encode(), *frames]
 
         self.send(next_frames, audio=audio)
 

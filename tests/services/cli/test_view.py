@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from io import StringIO
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,8 +24,7 @@ PEAK = EqBand("peaking", 1000.0, 6.0, 1.0)
 def received(message: Message, sent_s: float = NOW_S) -> Received:
     """Return a message as it comes from the bus."""
     t_ns = int(sent_s * 1e9)
-    body = msgspec.Raw(b"\xc0")
-    return Received("any/main", Envelope(message.schema, "tester", 1, 0, t_ns, t_ns, 1000, body), message)
+    return Received(message.topic, Envelope(message.schema, "tester", 1, 0, t_ns, t_ns, 1000, message))
 
 
 def meter(**changes: object) -> RenderMeter:

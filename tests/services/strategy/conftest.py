@@ -57,6 +57,9 @@ EVIL = """
         "crashes": lambda: ctypes.string_at(0),
     }
 
+    def repeated(vector):
+        return vector and vector.features.tobytes().hex()
+
     def nest():
         inner = []
         inner.append(inner)
@@ -68,6 +71,8 @@ EVIL = """
 
     class Evil:
         def decide(self, context):
+            if context.posterior.model == "repeats":
+                return Decision(UP, f"{repeated(context.features)} {context.proposal and context.proposal.gains_db}")
             return WAYS[context.posterior.model]()
 
     class Slow:

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundsage.services.strategy.core import MAX_ELAPSED_S, Correlation, Steering
-from soundsage.shared import wire
-from soundsage.shared.contracts import Decision
+from soundsage.services.strategy.core import MAX_ELAPSED_S, Correlation, Steering, curve_of
 from soundsage.shared.dsp import EqBand, design, graphic_bands, response_db
 from soundsage.shared.messages import EqCurve
 
@@ -58,8 +56,8 @@ def steered(
     steering, time_s, curves = Steering(limit_db), 100.0, []
     for bands, elapsed_s, commanded in steps:
         time_s += elapsed_s
-        decision = Decision(bands, "wanted")
-        curve = steering.curve(examples.posterior(time_s), "tested", decision, commanded=commanded)
+        now = steering.steer(time_s, bands, commanded=commanded)
+        curve = curve_of(examples.posterior(time_s), "tested", "wanted", now, 0.0, commanded=commanded)
         curves.append((elapsed_s, commanded, curve))
     return curves
 
@@ -90,7 +88,7 @@ def test_the_preamp_is_the_headroom_that_the_bands_need(
 def test_every_curve_is_a_message_that_can_be_sent(steps: list[tuple[tuple[EqBand, ...], float, bool]]) -> None:
     """It says what it answers, and whether a person asked for it."""
     for _, commanded, curve in steered(steps):
-        assert isinstance(wire.decode("topic", examples.frames_of(curve)).message, EqCurve)
+        assert isinstance(examples.received(examples.frames_of(curve)).message, EqCurve)
         assert curve.automatic is not commanded
         assert curve.cause == "wanted"
 
@@ -167,13 +165,12 @@ def test_without_any_limit_there_is_no_band() -> None:
 def test_a_stream_that_begins_again_makes_no_leap(time_s: float) -> None:
     """Where time goes back, the curve stays and then goes on slowly."""
     steering = Steering(LIMIT_DB)
-    up = Decision(graphic_bands([4.0] + [0.0] * 9), "wanted")
-    before = steering.curve(examples.posterior(100.0), "tested", up, commanded=True)
-    after = steering.curve(examples.posterior(time_s), "tested", Decision((), "flat"), commanded=False)
-    later = steering.curve(examples.posterior(time_s + 1.0), "tested", Decision((), "flat"), commanded=False)
+    before = steering.steer(100.0, graphic_bands([4.0] + [0.0] * 9), commanded=True)
+    after = steering.steer(time_s, (), commanded=False)
+    later = steering.steer(time_s + 1.0, (), commanded=False)
 
     assert before.bands == after.bands
-    assert gains(later, 10)[0] == pytest.approx(gains(before, 10)[0] - 0.5)
+    assert later.bands[0].gain_db == pytest.approx(before.bands[0].gain_db - 0.5)
 
 
 def test_more_bands_than_the_rack_has_are_refused() -> None:
@@ -184,9 +181,17 @@ def test_more_bands_than_the_rack_has_are_refused() -> None:
 
 def test_a_long_cause_is_cut() -> None:
     """A message has room for 1000 letters."""
-    curve = Steering(LIMIT_DB).curve(examples.posterior(), "tested", Decision((), "x" * 2000), commanded=False)
+    flat = Steering(LIMIT_DB).steer(0.0, (), commanded=False)
 
-    assert len(curve.cause) == 1000
+    assert len(curve_of(examples.posterior(), "tested", "x" * 2000, flat, 0.0, commanded=False).cause) == 1000
+
+
+def test_a_curve_says_all_computing_on_the_way_to_it() -> None:
+    """That of features and models, and its own."""
+    flat = Steering(LIMIT_DB).steer(0.0, (), commanded=False)
+    posterior = examples.posterior(compute_ms=1.5)
+
+    assert curve_of(posterior, "tested", "flat", flat, 0.25, commanded=False).compute_ms == 1.75
 
 
 def test_a_posterior_meets_what_it_came_from() -> None:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import time
 from collections.abc import Iterator
 
 import examples
+import numpy as np
 import psutil
 import pytest
 from wiring import TIMEOUT_S
 
 from soundsage.services.strategy import host as hosts
 from soundsage.services.strategy.host import StrategyHost
-from soundsage.shared.contracts import Decision, StrategyContext
+from soundsage.shared.contracts import Decision
 from soundsage.shared.errors import PluginError
 
 FAILING = (
     "raises", "exits", "ends", "none", "text", "no band", "NaN", "loud", "infinite", "kind", "17 bands", "no cause",
-    "long cause", "huge number", "nested", "generator",
+    "long cause", "megabytes", "huge number", "nested", "generator",
 )  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def hosting(name: str = "evil", deadline_s: float = 5.0) -> Iterator[StrategyHos
     try:
         end_s = time.monotonic() + TIMEOUT_S
         while not host.is_ready() and time.monotonic() < end_s:
-            host._connection.poll(0.1)
+            select.select([host._child], [], [], 0.1)
         yield host
     finally:
         host.close()
@@ -39,7 +41,7 @@ def hosting(name: str = "evil", deadline_s: float = 5.0) -> Iterator[StrategyHos
 
 def decided(host: StrategyHost, way: str) -> Decision:
     """Return what the strategy decides in a way."""
-    return host.decide(StrategyContext(examples.posterior(model=way), examples.vector(), examples.proposal()))[0]
+    return host.decide(examples.posterior(model=way))[0]
 
 
 def test_a_strategy_may_decide_in_many_ways_and_fail_in_more() -> None:
@@ -56,7 +58,45 @@ def test_a_strategy_may_decide_in_many_ways_and_fail_in_more() -> None:
             assert decided(host, "up").cause == "up", way
 
 
-@pytest.mark.parametrize("way", ["dies", "crashes", "megabytes"])
+def test_a_strategy_is_told_what_its_decision_may_rest_on() -> None:
+    """Features and proposal of the hop reach it, exact to the bit; those of another hop do not."""
+    measured = np.random.default_rng(440).standard_normal(80).astype(np.float32)
+    with hosting() as host:
+        host.tell(examples.vector(1.0, features=measured))
+        host.tell(examples.proposal(1.0))
+        told = host.decide(examples.posterior(1.0, model="repeats"))[0].cause
+        untold = host.decide(examples.posterior(2.0, model="repeats"))[0].cause
+
+    assert told == f"{measured.tobytes().hex()} {examples.proposal(1.0).gains_db}"
+    assert untold == "None None"
+
+
+def tell_for_long(host: StrategyHost) -> None:
+    """Tell a strategy more than any socket keeps."""
+    for _ in range(10_000):
+        host.tell(examples.vector())
+
+
+def test_a_strategy_that_does_not_read_is_stopped() -> None:
+    """What it is told may wait for it, but not without end."""
+    with hosting(deadline_s=0.1) as host:
+        os.kill(host._process.pid, signal.SIGSTOP)
+        with pytest.raises(PluginError, match="must read within 100 ms, took longer and was stopped"):
+            tell_for_long(host)
+
+        assert not host.is_alive()
+
+
+def test_what_no_packet_holds_is_an_error() -> None:
+    """Features beyond all measure are refused before they are sent, and the child lives."""
+    with hosting() as host:
+        with pytest.raises(PluginError, match="must be told at most 131072 bytes"):
+            host.tell(examples.vector(features=np.zeros(40_000, np.float32)))
+
+        assert decided(host, "up").cause == "up"
+
+
+@pytest.mark.parametrize("way", ["dies", "crashes"])
 def test_a_strategy_that_takes_its_process_with_it_is_gone(way: str) -> None:
     """Its death is an error, and so is every question after it."""
     with hosting() as host:

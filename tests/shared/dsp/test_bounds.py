@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundsage.shared.dsp import EqBand, bound_bands, design, graphic_bands, headroom_db, limit_slew, response_db
+from soundsage.shared.dsp import EqBand, bound_bands, design, graphic_bands, headroom_db, response_db
 
 AUDIBLE_HZ = np.geomspace(20.0, 20_000.0, 20_000)
 
@@ -22,7 +22,6 @@ bands = st.builds(
     q=st.floats(0.1, 20.0),
 )
 curves = st.lists(bands, max_size=16)
-gains = st.lists(st.floats(-24.0, 24.0), min_size=10, max_size=10)
 
 
 @settings(max_examples=50)
@@ -107,44 +106,3 @@ def test_with_headroom_the_highest_peak_is_0_db(some: list[EqBand]) -> None:
 def test_a_flat_curve_needs_no_headroom() -> None:
     """A flat curve needs no headroom."""
     assert headroom_db([], 44_100) == 0.0
-
-
-@given(gains, gains, st.floats(0.0, 100.0), st.floats(0.0, 10.0))
-def test_no_gain_moves_faster_than_the_slew(
-    previous: list[float], goal: list[float], elapsed_s: float, slew_db_per_s: float
-) -> None:
-    """No gain moves faster than the slew, nor past its goal."""
-    moved = limit_slew(previous, goal, elapsed_s, slew_db_per_s)
-
-    assert np.all(np.abs(moved - previous) <= elapsed_s * slew_db_per_s + 1e-9)
-    assert np.all(np.abs(np.asarray(goal) - moved) <= np.abs(np.asarray(goal) - previous))
-
-
-@given(gains, gains)
-def test_with_enough_time_every_gain_is_exactly_at_its_goal(previous: list[float], goal: list[float]) -> None:
-    """With enough time every gain is exactly at its goal."""
-    assert limit_slew(previous, goal, elapsed_s=96.0).tolist() == goal
-
-
-def test_six_seconds_make_three_db() -> None:
-    """Six seconds make three dB at the default speed."""
-    assert limit_slew([0.0, 0.0], [6.0, -6.0], elapsed_s=6.0).tolist() == [3.0, -3.0]
-
-
-@pytest.mark.parametrize(
-    ("previous", "goal", "elapsed_s", "slew", "match"),
-    [
-        ([0.0], [0.0, 1.0], 1.0, 0.5, "goal_gains must have the shape"),
-        ([0.0], [math.nan], 1.0, 0.5, "gains must be finite"),
-        ([math.inf], [0.0], 1.0, 0.5, "gains must be finite"),
-        ([0.0], [1.0], -1.0, 0.5, "elapsed_s must be a number of at least 0"),
-        ([0.0], [1.0], math.nan, 0.5, "elapsed_s must be a number of at least 0"),
-        ([0.0], [1.0], 1.0, -0.5, "slew_db_per_s must be a number of at least 0"),
-    ],
-)
-def test_a_slew_of_nonsense_is_refused(
-    previous: list[float], goal: list[float], elapsed_s: float, slew: float, match: str
-) -> None:
-    """A slew of nonsense is refused."""
-    with pytest.raises(ValueError, match=match):
-        limit_slew(previous, goal, elapsed_s, slew)
