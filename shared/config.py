@@ -44,12 +44,15 @@ class MeshConfig(msgspec.Struct, frozen=True, kw_only=True):
         Name of the stream.
     run_dir, state_dir : str
         Where sockets and kept settings are; empty for `$XDG_RUNTIME_DIR/soundsage` and `$XDG_STATE_HOME/soundsage`.
+    realtime : bool
+        Whether the processes run before ordinary programs, and sound on a core of its own, where that is allowed.
     log_level : str
     """
 
     stream: StreamName = "main"
     run_dir: str = ""
     state_dir: str = ""
+    realtime: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

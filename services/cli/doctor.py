@@ -17,6 +17,7 @@ from soundsage.shared.config import Config
 from soundsage.shared.contracts import BackendRecord
 from soundsage.shared.errors import MeshError, SoundSageError
 from soundsage.shared.plugins import guarded, installed_plugins
+from soundsage.shared.realtime import PRIORITIES
 
 from .files import MeshFiles
 from .options import json_option, mesh_option
@@ -158,13 +159,12 @@ def _numba_cache(_config: Config) -> Iterator[Finding]:
 
 
 def _limits(_config: Config) -> Iterator[Finding]:
-    soft, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
-    nice, _ = resource.getrlimit(resource.RLIMIT_NICE)
-    if soft or nice > 20 or os.geteuid() == 0:  # noqa: PLR2004  the limit is 20 - nice
-        yield Finding("priority", "fine", "sound may run before other programs")
+    priority, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
+    if os.geteuid() == 0 or priority >= max(PRIORITIES.values()):
+        yield Finding("priority", "fine", "sound runs in real time, before other programs")
     else:
-        text = "sound waits for other programs at times; put `@audio - nice -15` into /etc/security/limits.d"
-        yield Finding("priority", "poor", text)
+        text = "sound waits for other programs at times; put `@audio - rtprio 95` into /etc/security/limits.d"
+        yield Finding("priority", "poor", f"{text}, join the group audio and log in again")
 
 
 LOOKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (

@@ -12,7 +12,6 @@ import contextlib
 import getpass
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -56,9 +55,8 @@ def supervisor_config(units: Sequence[Unit], files: MeshFiles) -> str:
 
 
 def _program(unit: Unit, files: MeshFiles) -> dict[str, object]:
-    nice = ("nice", "-n", str(unit.nice)) if unit.nice and _may_have_niceness(unit.nice) else ()
     # -P: what lies in the working directory is not ours to import.
-    command = (*nice, sys.executable, "-P", *unit.arguments, "--config", str(files.config))
+    command = (sys.executable, "-P", *unit.arguments, "--config", str(files.config))
     return {
         "command": shlex.join(command),
         "priority": unit.stage,
@@ -81,15 +79,6 @@ def _section(name: str, values: dict[str, object]) -> str:
     # supervisord expands `%`.
     lines = (f"{key}={str(value).replace('%', '%%')}" for key, value in values.items())
     return "\n".join((f"[{name}]", *lines, ""))
-
-
-def _may_have_niceness(nice: int) -> bool:
-    """Return whether `nice` has nothing to complain about."""
-    command = shutil.which("nice")
-    if command is None:
-        return False
-    tried = subprocess.run([command, "-n", str(nice), "true"], capture_output=True, check=False)
-    return tried.returncode == 0 and not tried.stderr
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from soundsage.shared.realtime import Role
+
 __all__ = ["Unit", "load_units"]
 
 
@@ -26,8 +28,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         What follows the interpreter on its command line; empty for the service's own module.
     after_ready : bool
         Whether it starts only when all lower stages are ready.
-    nice : int
-        Scheduling priority; a negative one is asked for only where that is allowed.
+    realtime : str or None
+        What it is for, where it is to run before ordinary programs.
     stop_wait_s : float
         How long it may need to stop before it is killed.
     """
@@ -36,13 +38,14 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     stage: Annotated[int, Meta(ge=0)]
     program: tuple[str, ...] = ()
     after_ready: bool = False
-    nice: Annotated[int, Meta(ge=-20, le=19)] = 0
+    realtime: Role | None = None
     stop_wait_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """What follows the interpreter on its command line."""
-        return self.program or ("-m", f"soundsage.services.{self.name}")
+        realtime = ("--realtime", self.realtime) if self.realtime else ()
+        return (*(self.program or ("-m", f"soundsage.services.{self.name}")), *realtime)
 
 
 def load_units(file: Path | None = None) -> tuple[Unit, ...]:

@@ -18,6 +18,7 @@ from soundsage.shared.contracts import EqStrategy, StrategyContext, StrategyReco
 from soundsage.shared.errors import SoundSageError
 from soundsage.shared.messages import MAX_TEXT, GenrePosterior
 from soundsage.shared.plugins import guarded, installed_plugins
+from soundsage.shared.realtime import outside_realtime
 
 from .core import Correlation
 from .pipe import MAX_BYTES, Answer, decode_told, encode_answer
@@ -32,8 +33,9 @@ def main(name: str, file_descriptor: int, parent: int) -> None:
     _die_with(parent)
     with socket.socket(fileno=file_descriptor) as service:
         try:
-            record = installed_plugins().find("eq_strategies", StrategyRecord, name)
-            strategy = guarded("it", record.make)
+            with outside_realtime():
+                record = installed_plugins().find("eq_strategies", StrategyRecord, name)
+                strategy = guarded("it", record.make)
         except SoundSageError as error:
             service.send(_refusal(error))
             return
