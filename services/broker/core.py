@@ -3,10 +3,14 @@
 Conventions
 -----------
 A session is what runs an ONNX file on some accelerator; scaling, softmax, gate and limits are here, in float64.
+
+What a model answers is a few numbers, and Python computes with them: a process that has slept since the last hop finds
+its caches empty, and each NumPy function that it then calls costs more than it computes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -69,18 +73,20 @@ class _Model:
         """Return the model's inputs, shape (n_inputs,), float64."""
         if values.size != self._n_known:
             raise ModelError(f"{self.manifest.name} must be given {self._n_known} values, got {values.size}")
-        scaled: np.ndarray = (values[self._picked] - self._mean) / self._scale
+        scaled: np.ndarray = values[self._picked]
+        scaled -= self._mean
+        scaled /= self._scale
         return scaled
 
-    def run(self, scaled: np.ndarray) -> np.ndarray:
-        """Return the model's outputs, shape (n_labels,), float64."""
-        outputs = np.asarray(self._run(scaled[np.newaxis].astype(np.float32)), dtype=np.float64)
+    def run(self, scaled: np.ndarray) -> list[float]:
+        """Return the model's outputs, one a label."""
+        outputs = np.asarray(self._run(scaled[np.newaxis].astype(np.float32)))
         expected = (1, len(self.manifest.labels))
-        if outputs.shape != expected or not np.isfinite(outputs).all():
+        answer: list[float] = outputs.ravel().tolist()
+        if outputs.shape != expected or not all(map(math.isfinite, answer)):
             raise ModelError(
                 f"{self.manifest.name} on {self.backend} must answer {expected} finite numbers, got {outputs.shape}"
             )
-        answer: np.ndarray = outputs[0]
         return answer
 
 
@@ -94,8 +100,8 @@ class GenreModel(_Model):
         gate, n_inputs = self.manifest.gate, len(self.manifest.inputs)
         self._precision = np.zeros((0, 0)) if gate is None else np.asarray(gate.precision).reshape(n_inputs, n_inputs)
 
-    def infer(self, values: np.ndarray, level_db: float) -> tuple[np.ndarray, GenreState]:
-        """Return the probabilities, shape (n_labels,), and the state.
+    def infer(self, values: np.ndarray, level_db: float) -> tuple[list[float], GenreState]:
+        """Return the probabilities, one a label, and the state.
 
         Parameters
         ----------
@@ -104,10 +110,8 @@ class GenreModel(_Model):
             RMS level of the window, dBFS.
         """
         scaled = self.scaled(values)
-        logits = self.run(scaled) / self.manifest.temperature
-        weights = np.exp(logits - logits.max())
-        posterior = weights / weights.sum()
-        return posterior, self._state(scaled, level_db, float(posterior.max()))
+        posterior = _softmax([output / self.manifest.temperature for output in self.run(scaled)])
+        return posterior, self._state(scaled, level_db, max(posterior))
 
     def _state(self, scaled: np.ndarray, level_db: float, confidence: float) -> GenreState:
         gate = self.manifest.gate
@@ -121,7 +125,7 @@ class GenreModel(_Model):
 
     def _distance(self, scaled: np.ndarray) -> float:
         """Return the Mahalanobis distance of scaled inputs from the training data."""
-        return float(np.sqrt(max(scaled @ self._precision @ scaled, 0.0)))
+        return math.sqrt(max(float(scaled.dot(self._precision).dot(scaled)), 0.0))
 
 
 class EqModel(_Model):
@@ -129,11 +133,14 @@ class EqModel(_Model):
 
     task = "eq"
 
-    def infer(self, values: np.ndarray) -> np.ndarray:
+    def __init__(self, loaded: Loaded, further_names: Iterable[str] = ()) -> None:
+        super().__init__(loaded, further_names)
+        self.frequencies_hz = tuple(map(float, self.manifest.labels))
+
+    def infer(self, values: np.ndarray) -> tuple[float, ...]:
         """Return the gain at each frequency of the labels, dB, within the manifest's limit."""
         limit_db = self.manifest.limit_db
-        gains_db: np.ndarray = np.clip(self.run(self.scaled(values)), -limit_db, limit_db)
-        return gains_db
+        return tuple(min(max(gain_db, -limit_db), limit_db) for gain_db in self.run(self.scaled(values)))
 
 
 class Inference:
@@ -158,6 +165,10 @@ class Inference:
             )
         self._genre = GenreModel(genre)
         self._eq = EqModel(eq, (f"posterior:{label}" for label in genre.manifest.labels))
+        n_features, n_bands = len(genre.feature_names), len(BAND_FREQUENCIES_HZ)
+        self._values = np.zeros(n_features + n_bands + len(genre.manifest.labels))
+        self._features, self._bands_db, self._posterior = np.split(self._values, (n_features, n_features + n_bands))
+        self._heard = self._values[: n_features + n_bands]
         self.genre_model = genre.manifest.name
         self.eq_model = eq.manifest.name
         self.backend = genre.backend
@@ -174,40 +185,58 @@ class Inference:
             raise ModelError(
                 f"feature_set must be {self.feature_set}, got {vector.feature_set}; set features.extractor"
             )
-        values = np.concatenate((vector.features, vector.bands_db)).astype(np.float64)
-        posterior, state = self._genre.infer(values, vector.level_db)
-        gains_db = self._eq.infer(np.concatenate((values, posterior)))
+        self._hear(vector)
+        posterior, state = self._genre.infer(self._heard, vector.level_db)
+        self._posterior[:] = posterior
         proposal = EqProposal(
             stream=vector.stream,
             time_s=vector.time_s,
             model=self._eq.manifest.name,
-            frequencies_hz=tuple(map(float, self._eq.manifest.labels)),
-            gains_db=tuple(gains_db.tolist()),
+            frequencies_hz=self._eq.frequencies_hz,
+            gains_db=self._eq.infer(self._values),
         )
 
         def answer(skipped: int, compute_ms: float) -> GenrePosterior:
-            return self._posterior(vector, posterior, state, skipped, compute_ms)
+            return self._answer(vector, posterior, state, skipped, compute_ms)
 
         return proposal, answer
 
-    def _posterior(
-        self, vector: FeatureVector, posterior: np.ndarray, state: GenreState, skipped: int, compute_ms: float
+    def _hear(self, vector: FeatureVector) -> None:
+        """Write features and bands into the values that the models know."""
+        got, expected = (vector.features.size, vector.bands_db.size), (self._features.size, self._bands_db.size)
+        if got != expected:
+            raise ModelError(
+                f"{self.genre_model} must be given {expected[0]} features and {expected[1]} bands, "
+                f"got {got[0]} and {got[1]}"
+            )
+        self._features[:] = vector.features
+        self._bands_db[:] = vector.bands_db
+
+    def _answer(
+        self, vector: FeatureVector, posterior: list[float], state: GenreState, skipped: int, compute_ms: float
     ) -> GenrePosterior:
-        labels = self._genre.manifest.labels
+        labels, confidence = self._genre.manifest.labels, max(posterior)
         return GenrePosterior(
             stream=vector.stream,
             time_s=vector.time_s,
             model=self._genre.manifest.name,
             backend=self._genre.backend,
             labels=labels,
-            posterior=tuple(posterior.tolist()),
+            posterior=tuple(posterior),
             state=state,
-            genre=labels[int(posterior.argmax())] if state == "genre" else None,
-            confidence=float(posterior.max()),
+            genre=labels[posterior.index(confidence)] if state == "genre" else None,
+            confidence=confidence,
             skipped=skipped,
             compute_ms=vector.compute_ms + compute_ms,
             hop_compute_ms=vector.hop_compute_ms + compute_ms,
         )
+
+
+def _softmax(logits: list[float]) -> list[float]:
+    largest = max(logits)
+    weights = [math.exp(logit - largest) for logit in logits]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def no_signal(stream: str, time_s: float, model: str, backend: str, skipped: int) -> GenrePosterior:

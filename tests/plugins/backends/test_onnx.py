@@ -57,6 +57,42 @@ def test_the_answer_is_the_same_every_time(tmp_path: Path) -> None:
     np.testing.assert_array_equal(session.run(inputs), session.run(inputs))
 
 
+def test_an_answer_stays_what_it_was_when_the_next_is_made(tmp_path: Path) -> None:
+    """Neither another run nor the caller's reuse of the inputs changes what was given away."""
+    session = load(write_model(tmp_path / "model.onnx"))
+    inputs = np.ones((1, 3), np.float32)
+    first = session.run(inputs)
+    inputs[:] = 2.0
+    second = session.run(inputs)
+
+    np.testing.assert_array_equal(second, inputs @ WEIGHTS)
+    np.testing.assert_array_equal(first, second / 2)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 3, 2])
+def test_any_number_of_rows_may_follow_any_other(tmp_path: Path, n_rows: int) -> None:
+    """Rows that came before leave nothing behind, and rows need not lie side by side in memory."""
+    session = load(write_model(tmp_path / "model.onnx"))
+    inputs = np.random.default_rng(441).standard_normal((8, 3)).astype(np.float32)
+    session.run(inputs[:2])
+    session.run(inputs)
+
+    np.testing.assert_allclose(session.run(inputs[: 2 * n_rows : 2]), inputs[: 2 * n_rows : 2] @ WEIGHTS, rtol=1e-5)
+    np.testing.assert_allclose(session.run(np.asfortranarray(inputs)), inputs @ WEIGHTS, rtol=1e-5)
+
+
+def test_a_model_that_answers_another_number_of_rows_is_an_error_and_no_answer(tmp_path: Path) -> None:
+    """A mean over all rows is no answer for each of them."""
+    file = tmp_path / "model.onnx"
+    node = helper.make_node("ReduceMean", ["inputs"], ["outputs"], axes=[0])
+    named = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in ("inputs", "outputs")]
+    graph = helper.make_graph([node], "mean", named[:1], named[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(file))
+
+    with pytest.raises(ModelError, match=r"model\.onnx cannot run"):
+        load(file).run(np.ones((4, 3), np.float32))
+
+
 @pytest.mark.parametrize("contents", [None, b"", b"no model at all"])
 def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path: Path, contents: bytes | None) -> None:
     """Missing, empty and foreign files give a ModelError of one line that names the file."""

@@ -9,7 +9,7 @@ from typing import Any
 import examples
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models import GENRES
 
@@ -65,9 +65,9 @@ def test_a_posterior_is_the_softmax_of_the_logits(numbers: list[float]) -> None:
     """Any finite logits give probabilities that sum to 1, in the order of the logits."""
     posterior, state = GenreModel(loaded(logits(*numbers))).infer(values(), -20.0)
 
-    assert posterior.sum() == pytest.approx(1.0)
-    assert (posterior >= 0).all()
-    assert (np.diff(posterior[np.argsort(numbers)]) >= 0).all()
+    weights = np.exp(np.array(numbers) - max(numbers))
+    np.testing.assert_allclose(posterior, weights / weights.sum(), rtol=1e-12)
+    assert sum(posterior) == pytest.approx(1.0)
     assert state == "genre"
 
 
@@ -117,6 +117,18 @@ def test_a_gate_says_when_there_is_no_genre(
     assert model.infer(values(first), level_db)[1] == state
 
 
+@given(inputs=st.lists(st.floats(-10, 10, width=32), min_size=2, max_size=2), x=st.floats(-1, 1))
+def test_what_lies_farther_than_the_gate_allows_is_not_music(inputs: list[float], x: float) -> None:
+    """The distance is Mahalanobis': the root of the quadratic form of the precision, also when that is not diagonal."""
+    precision = np.array([[2.0, x], [x, 1.0]])
+    distance = math.sqrt(np.array(inputs) @ precision @ np.array(inputs))
+    assume(abs(distance - OPEN_GATE["not_music_above"]) > 1e-9)  # type: ignore[operator]
+    gate = Gate(**{**OPEN_GATE, "precision": tuple(precision.ravel().tolist())})  # type: ignore[arg-type]
+    _, state = GenreModel(loaded(logits(5.0, 0.0, 0.0), gate=gate)).infer(values(*inputs), -20.0)
+
+    assert state == ("not_music" if distance > gate.not_music_above else "genre")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -140,7 +152,7 @@ def test_gains_are_kept_within_the_limit_of_the_manifest() -> None:
     """What a model wants beyond it is clipped."""
     model = EqModel(loaded(logits(99.0, -99.0, 1.5), "eq", limit_db=3.0))
 
-    assert model.infer(values()).tolist() == [3.0, -3.0, 1.5]
+    assert model.infer(values()) == (3.0, -3.0, 1.5)
 
 
 def test_the_eq_model_may_know_the_posterior() -> None:
@@ -167,6 +179,22 @@ def test_an_answer_speaks_of_the_vector_that_it_answers() -> None:
     assert (posterior.genre, posterior.state, posterior.labels) == ("jazz", "genre", GENRES)
     assert posterior.confidence == max(posterior.posterior) == pytest.approx(1.0)
     assert (posterior.skipped, posterior.compute_ms, posterior.hop_compute_ms) == (5, 0.35, 0.45)
+
+
+def test_an_answer_stays_what_it_was_when_the_next_vector_comes() -> None:
+    """A posterior may be made after another vector was answered, and speaks of its own."""
+    inference = Inference(
+        loaded(lambda inputs: np.array([[inputs[0, 0], 0.0, 0.0]], np.float32)),
+        loaded(lambda inputs: np.repeat(inputs[:, :1], 3, axis=1), "eq"),
+    )
+    first, second = (
+        inference.infer(examples.vector(features=np.full(len(FEATURE_NAMES), value, np.float32)))
+        for value in (2.0, -1.0)
+    )
+
+    assert (first[0].gains_db, second[0].gains_db) == ((2.0,) * 3, (-1.0,) * 3)
+    assert first[1](0, 0.0).posterior[0] == pytest.approx(math.exp(2.0) / (math.exp(2.0) + 2.0))
+    assert second[1](0, 0.0).posterior[0] == pytest.approx(math.exp(-1.0) / (math.exp(-1.0) + 2.0))
 
 
 def test_without_a_genre_none_is_named() -> None:
@@ -227,7 +255,13 @@ def test_features_of_another_set_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"features": np.zeros(79, np.float32)}, {"bands_db": np.zeros(25, np.float32)}], ids=["few", "many"]
+    "changes",
+    [
+        {"features": np.zeros(79, np.float32)},
+        {"bands_db": np.zeros(25, np.float32)},
+        {"features": np.zeros(79, np.float32), "bands_db": np.zeros(25, np.float32)},
+    ],
+    ids=["few", "many", "as many in all"],
 )
 def test_features_of_another_number_are_refused(changes: dict[str, Any]) -> None:
     """Otherwise the bands would be taken for what they are not."""
