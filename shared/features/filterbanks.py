@@ -1,4 +1,4 @@
-"""The fixed matrices that turn one power spectrum into mel bands, chroma, third-octave bands and MFCC.
+"""The fixed tables that turn one frame into mel bands, chroma, third-octave bands, contrast bands and MFCC.
 
 Conventions
 -----------
@@ -10,6 +10,7 @@ out here because a filter bank is no reason to load a whole analysis library int
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
+Layout = npt.NDArray[np.int64]
 
 SAMPLE_RATE = 22050
 """Model rate in Hz, int."""
@@ -36,12 +38,35 @@ N_CHROMA = 12
 """Pitch classes, from C, A at 440 Hz."""
 BAND_FREQUENCIES_HZ: tuple[float, ...] = tuple(1000.0 * 2.0 ** (n / 3) for n in range(-14, 10))
 """Centres of the 24 third-octave bands in Hz, 39.4 Hz to 8 kHz."""
+CONTRAST_EDGES_HZ = (0, 200, 400, 800, 1600, 3200, 6400)
+"""Lower edges of the seven contrast bands in Hz; the last band ends with the spectrum."""
 
 _MEL_SPACING_HZ = 200.0 / 3  # Slaney: linear up to 1 kHz, ...
 _LOG_START_HZ = 1000.0
 _LOG_STEP = math.log(6.4) / 27.0  # ... then 27 mels for a factor of 6.4
 _CHROMA_CENTRE_OCTAVE = 5.0  # octaves above A0 = 27.5 Hz: 880 Hz weighs most
 _CHROMA_WIDTH_OCTAVES = 2.0
+_CONTRAST_QUANTILE = 0.02
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Tables:
+    """What the kernel reads to describe a frame."""
+
+    cosines: Matrix
+    """Half a period of a cosine of N_FFT points, shape (N_FFT / 2 + 1,): the periodic Hann window and all twiddles."""
+    weights: Matrix
+    """The weights that are not 0 of the mel and then of the third-octave filters, side by side."""
+    filters: Layout
+    """First bin and number of bins of each of these filters, shape (n_filters, 2)."""
+    cosine_rows: Matrix
+    """As `dct_matrix` has it."""
+    chroma_bank: Matrix
+    """As `chroma_bank` has it, transposed: all weights of a bin are read together."""
+    slope_weights: Matrix
+    """As `slope_weights` has it."""
+    contrast: Layout
+    """As `contrast_layout` has it."""
 
 
 @functools.cache
@@ -122,6 +147,46 @@ def slope_weights() -> Matrix:
     octaves = np.log2(bin_frequencies_hz()[1:])
     octaves -= octaves.mean()
     return np.concatenate(([0.0], octaves / np.sum(octaves**2)))
+
+
+@functools.cache
+def contrast_layout() -> Layout:
+    """Return first bin, end, and number of bins that make a peak or a valley, of each contrast band, shape (7, 3).
+
+    A band begins one bin below its lower edge. The quantile counts the bins of a band with both edges, hence the
+    one more in all bands but the highest; at least one bin makes a peak.
+
+    Notes
+    -----
+    Jiang et al., "Music type classification by spectral contrast feature" (ICME 2002), with librosa's bands.
+    """
+    first = np.searchsorted(bin_frequencies_hz(), CONTRAST_EDGES_HZ)
+    edges = np.concatenate(([0], first[1:] - 1, [N_BINS]))
+    counted = np.diff(edges) + (np.arange(len(CONTRAST_EDGES_HZ)) < len(CONTRAST_EDGES_HZ) - 1)
+    n_extremes = np.maximum(np.rint(_CONTRAST_QUANTILE * counted), 1)
+    return np.stack((edges[:-1], edges[1:], n_extremes), axis=1).astype(np.int64)
+
+
+@functools.cache
+def kernel_tables() -> Tables:
+    """Return the tables of the kernel, which all streams of a process share."""
+    weights, filters = _without_zeros(np.concatenate((mel_bank(), third_octave_bank())))
+    return Tables(
+        cosines=np.cos(2.0 * np.pi * np.arange(N_FFT // 2 + 1) / N_FFT),
+        weights=weights,
+        filters=filters,
+        cosine_rows=dct_matrix(),
+        chroma_bank=np.ascontiguousarray(chroma_bank().T),
+        slope_weights=slope_weights(),
+        contrast=contrast_layout(),
+    )
+
+
+def _without_zeros(bank: Matrix) -> tuple[Matrix, Layout]:
+    """Return the weights of narrow filters that are not 0, and first bin and number of bins of each filter."""
+    spans = [np.flatnonzero(filter_)[[0, -1]] for filter_ in bank]
+    weights = np.concatenate([filter_[first : last + 1] for filter_, (first, last) in zip(bank, spans, strict=True)])
+    return weights, np.array([(first, last + 1 - first) for first, last in spans], dtype=np.int64)
 
 
 def _mel_of_hz(frequency_hz: float) -> float:

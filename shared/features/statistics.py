@@ -10,22 +10,15 @@ it, so that a pause counts the same whether it is quiet or empty.
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .descriptors import BANDS, DESCRIPTOR_NAMES, FLOOR_POWER, MEAN_SQUARE, N_DESCRIPTORS
-from .levels import LEVEL_FLOOR_DB
-
-if TYPE_CHECKING:
-    from .filterbanks import Matrix
+from .descriptors import DESCRIPTOR_NAMES
 
 LEVEL_RANGE_DB = 60.0
 """Frames count as at most this much quieter than the loudest one, in dB."""
 
-_LEVEL = DESCRIPTOR_NAMES.index("level_db")
 _MEAN_NAMES = {"level_db": "mean_below_max"}
 
 FEATURE_TABLE: tuple[tuple[str, str], ...] = (
@@ -49,43 +42,3 @@ class WindowSummary:
     """Shape (24,): third-octave levels of the mean power spectrum in dB relative to their mean."""
     level_db: float
     """RMS level of the window's frames in dBFS, at least `LEVEL_FLOOR_DB`."""
-
-
-def summary_of(rows: Matrix) -> WindowSummary:
-    """Return the features, band levels and level of a window.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_frames, ROW_LENGTH), float64
-        In time order.
-
-    Returns
-    -------
-    WindowSummary
-        Features are 40 means, then 40 standard deviations, which divide by the number of frames.
-    """
-    means = rows.mean(axis=0)
-    features, bands_db = _features(rows, means), _bands_db(means[BANDS])
-    features.flags.writeable = bands_db.flags.writeable = False
-    return WindowSummary(features=features, bands_db=bands_db, level_db=_level_db(means[MEAN_SQUARE]))
-
-
-def _features(rows: Matrix, means: Matrix) -> npt.NDArray[np.float32]:
-    levels = rows[:, _LEVEL]
-    levels = np.maximum(levels - levels.max(), -LEVEL_RANGE_DB)
-    means = means[:N_DESCRIPTORS].copy()
-    deviations = rows[:, :N_DESCRIPTORS] - means
-    means[_LEVEL] = levels.mean()
-    deviations[:, _LEVEL] = levels - means[_LEVEL]
-    stds = np.sqrt(np.einsum("ij,ij->j", deviations, deviations) / len(rows))
-    return np.concatenate((means, stds), dtype=np.float32, casting="same_kind")
-
-
-def _bands_db(power: Matrix) -> npt.NDArray[np.float32]:
-    levels = 10.0 * np.log10(np.maximum(power, FLOOR_POWER))
-    relative: npt.NDArray[np.float32] = (levels - levels.mean()).astype(np.float32)
-    return relative
-
-
-def _level_db(mean_square: float) -> float:
-    return 10.0 * math.log10(max(mean_square, 10.0 ** (LEVEL_FLOOR_DB / 10.0)))

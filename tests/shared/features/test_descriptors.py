@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from soundsage.shared.features import FMAX_HZ, HOP_LENGTH, N_FFT, SAMPLE_RATE
-from soundsage.shared.features.descriptors import (
+from soundsage.shared.features.analyser import Analyser
+from soundsage.shared.features.descriptors import DESCRIPTOR_NAMES, FLOOR_POWER, N_DESCRIPTORS, ROLLOFF_SHARE
+from soundsage.shared.features.filterbanks import (
     CONTRAST_EDGES_HZ,
-    DESCRIPTOR_NAMES,
-    FLOOR_POWER,
-    N_DESCRIPTORS,
-    ROLLOFF_SHARE,
-    ROW_LENGTH,
-    FrameAnalyser,
+    N_BINS,
+    N_MELS,
+    N_MFCC,
+    Matrix,
+    bin_frequencies_hz,
 )
-from soundsage.shared.features.filterbanks import N_BINS, N_MELS, N_MFCC, Matrix, bin_frequencies_hz
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,12 +33,11 @@ TOLERANCE = 1e-8
 
 def rows_of(samples: npt.NDArray[np.floating]) -> Matrix:
     """Return the rows of all frames, shape (n_frames, ROW_LENGTH)."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), N_FFT)[::HOP_LENGTH]
-    rows = np.full((len(frames), ROW_LENGTH), np.nan)
-    analyser = FrameAnalyser()
-    for frame, row in zip(frames, rows, strict=True):
-        analyser.describe(frame, row)
-    return rows
+    frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), N_FFT)[::HOP_LENGTH].copy()
+    analyser = Analyser(len(frames))
+    for newest, frame in enumerate(frames):
+        analyser.hop(frame, 0, newest)
+    return analyser.rows
 
 
 def column(rows: Matrix, name: str) -> Matrix:
@@ -166,19 +165,18 @@ def test_an_onset_is_where_the_level_jumps() -> None:
 
 def test_an_analyser_reset_forgets_the_frame_before() -> None:
     """After a reset the first frame has no onset."""
-    analyser, row = FrameAnalyser(), np.empty(ROW_LENGTH)
-    frame = sine(440.0)[:N_FFT]
-    analyser.describe(0.01 * frame, row)
+    analyser, frame = Analyser(2), sine(440.0)[:N_FFT]
+    analyser.hop(0.01 * frame, 0, 0)
     analyser.reset()
-    analyser.describe(frame, row)
+    analyser.hop(frame, 0, 1)
 
-    assert row[DESCRIPTOR_NAMES.index("onset_db")] == 0.0
+    np.testing.assert_array_equal(column(analyser.rows, "onset_db"), 0.0)
 
 
 def test_a_frame_is_left_as_it_was() -> None:
     """Describing a frame does not write to it."""
     frame = sine(440.0)[:N_FFT]
     kept = frame.copy()
-    FrameAnalyser().describe(frame, np.empty(ROW_LENGTH))
+    Analyser(1).hop(frame, 0, 0)
 
     np.testing.assert_array_equal(frame, kept)

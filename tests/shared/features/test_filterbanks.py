@@ -74,3 +74,25 @@ def test_a_spectrum_falling_six_db_per_octave_has_that_slope() -> None:
     spectrum_db = 30.0 - 6.0 * np.log2(frequencies_hz)
 
     np.testing.assert_allclose(filterbanks.slope_weights() @ spectrum_db, -6.0, rtol=1e-9)
+
+
+def test_the_tables_without_zeros_are_the_banks() -> None:
+    """The weights and bins that the kernel reads make up the mel and third-octave banks."""
+    tables = filterbanks.kernel_tables()
+    bank = np.concatenate((filterbanks.mel_bank(), filterbanks.third_octave_bank()))
+    places = np.concatenate(([0], np.cumsum(tables.filters[:, 1])))
+    rebuilt = np.zeros_like(bank)
+    for row, (first, n_bins), place in zip(rebuilt, tables.filters, places[:-1], strict=True):
+        row[first : first + n_bins] = tables.weights[place : place + n_bins]
+
+    np.testing.assert_array_equal(rebuilt, bank)
+    assert places[-1] == len(tables.weights)
+
+
+def test_the_contrast_bands_share_all_bins() -> None:
+    """Each contrast band begins where the one below ends, and its peaks and valleys fit into it."""
+    first, stop, n_extremes = filterbanks.contrast_layout().T
+
+    np.testing.assert_array_equal(first[1:], stop[:-1])
+    assert (first[0], stop[-1]) == (0, filterbanks.N_BINS)
+    assert ((n_extremes >= 1) & (2 * n_extremes <= stop - first)).all()

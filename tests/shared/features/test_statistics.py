@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from soundsage.shared.features import FEATURE_NAMES, FEATURE_TABLE, LEVEL_FLOOR_DB
-from soundsage.shared.features.descriptors import BANDS, DESCRIPTOR_NAMES, MEAN_SQUARE, ROW_LENGTH
-from soundsage.shared.features.statistics import LEVEL_RANGE_DB, summary_of
+from soundsage.shared.features import FEATURE_NAMES, FEATURE_TABLE, LEVEL_FLOOR_DB, kernel
+from soundsage.shared.features.analyser import kernel_settings
+from soundsage.shared.features.descriptors import BANDS, DESCRIPTOR_NAMES, MEAN_SQUARE, N_BANDS, ROW_LENGTH
+from soundsage.shared.features.statistics import LEVEL_RANGE_DB, WindowSummary
 
 if TYPE_CHECKING:
     from soundsage.shared.features.filterbanks import Matrix
 
 LEVEL = DESCRIPTOR_NAMES.index("level_db")
+
+
+def summary_of(rows: Matrix, oldest: int = 0) -> WindowSummary:
+    """Return what rows say, which begin with the oldest one and go on at the beginning."""
+    results = np.empty(len(FEATURE_NAMES) + N_BANDS, dtype=np.float32)
+    level_db = kernel._summarise(rows, oldest, kernel_settings(), np.empty((2, ROW_LENGTH)), results)
+    return WindowSummary(*np.split(results, [len(FEATURE_NAMES)]), level_db)
 
 
 @pytest.fixture
@@ -79,11 +87,11 @@ def test_the_level_is_that_of_the_mean_power(rows: Matrix) -> None:
     assert summary_of(rows).level_db == LEVEL_FLOOR_DB
 
 
-def test_a_summary_can_not_be_written_to(rows: Matrix) -> None:
-    """The arrays of a summary are read-only."""
-    summary = summary_of(rows)
+@pytest.mark.parametrize("oldest", [1, 64, 125])
+def test_it_does_not_matter_where_in_the_ring_a_window_begins(rows: Matrix, oldest: int) -> None:
+    """Rows in the order of time give the same summary from any place of the ring, bit for bit."""
+    summary, expected = summary_of(np.roll(rows, oldest, axis=0), oldest), summary_of(rows)
 
-    assert not summary.features.flags.writeable
-    assert not summary.bands_db.flags.writeable
-    with pytest.raises(ValueError, match="read-only"):
-        summary.features[0] = 1.0
+    np.testing.assert_array_equal(summary.features, expected.features)
+    np.testing.assert_array_equal(summary.bands_db, expected.bands_db)
+    assert summary.level_db == expected.level_db

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,7 @@ from soundsage.shared.features import (
     WINDOW_S,
     FeatureStream,
     WindowFeatures,
+    kernel,
     windows_of,
 )
 
@@ -209,11 +212,12 @@ def test_a_reset_stream_is_a_new_one() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_sample_that_is_no_number_is_refused_and_leaves_the_stream_alone(value: float) -> None:
-    """A block with NaN or infinity is refused whole; the stream goes on as if it had not come."""
+@pytest.mark.parametrize("n_samples", [100, 3 * 44100])
+def test_a_sample_that_is_no_number_is_refused_and_leaves_the_stream_alone(value: float, n_samples: int) -> None:
+    """A block with NaN or infinity at its end is refused whole; the stream goes on as if it had not come."""
     samples = noise(44100)
-    broken = samples[:, :100].copy()
-    broken[1, 50] = value
+    broken = samples[:, :n_samples].copy()
+    broken[1, -1] = value
     stream = FeatureStream(44100)
     stream.process(samples[:, :1000])
 
@@ -230,6 +234,53 @@ def test_samples_of_another_shape_or_type_are_refused(samples: npt.NDArray[np.fl
     """Only float32 of channels and time is taken: integers would be read as far above full scale."""
     with pytest.raises(ValueError, match="samples must be float32 of shape"):
         FeatureStream(44100).process(samples)
+
+
+@pytest.mark.parametrize("n_samples", [256, 10_000])
+def test_samples_in_any_order_of_memory_are_taken(n_samples: int) -> None:
+    """Blocks that are read-only, out of order, or part of something larger give the same windows, bit for bit."""
+    samples = noise(44100)
+    read_only, across = samples.copy(), np.asfortranarray(samples)
+    within = np.repeat(samples, 2, axis=1)[:, ::2]
+    read_only.flags.writeable = False
+    expected = windows_of(samples, 44100)
+
+    for other in (read_only, across, within):
+        stream = FeatureStream(44100)
+        blocks = [other[:, begin : begin + n_samples] for begin in range(0, other.shape[1], n_samples)]
+        assert_equal([w for b in blocks for w in stream.process(b)] + stream.flush(), expected)
+
+
+def test_a_window_can_not_be_written_to_and_stays_as_it_is() -> None:
+    """The arrays of a window are read-only, and no later window changes them."""
+    samples = noise(SAMPLE_RATE)
+    stream = FeatureStream(SAMPLE_RATE)
+    first = stream.process(samples)[0]
+    features, bands_db = first.features.copy(), first.bands_db.copy()
+    stream.process(samples)
+
+    for array, kept in ((first.features, features), (first.bands_db, bands_db)):
+        np.testing.assert_array_equal(array, kept)
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+
+
+def test_the_first_block_finds_all_code_compiled() -> None:
+    """A stream that is made has compiled all there is: no block, read-only or not, adds a variant."""
+    stream = FeatureStream(48000)
+    before = [list(function.signatures) for function in (kernel.mix, kernel.hop)]
+    for samples in (noise(48000), np.asfortranarray(noise(48000, n_channels=3)), noise(48000)[:, ::2]):
+        stream.process(samples)
+
+    assert [list(function.signatures) for function in (kernel.mix, kernel.hop)] == before
+    assert [len(signatures) for signatures in before] == [1, 1]
+
+
+def test_names_and_settings_are_read_without_a_compiler() -> None:
+    """Who imports the package, as most services do for its names, loads no compiler."""
+    program = "import sys, soundsage.shared.features; sys.exit('numba' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_sample_rate_below_telephony_is_refused() -> None:
