@@ -38,7 +38,7 @@ _N_PITCH_CLASSES = 12
 _TINY = float(np.finfo(np.float64).tiny)
 _DB_OF_LOG = 10.0 / math.log(10.0)
 
-# Of a message that may be read-only and need not be in order, unlike what is ours.
+# Part of a message, which may be read-only and lie anywhere in any order, unlike what is ours.
 _GIVEN = types.Array(types.float32, 2, "A", readonly=True, aligned=False)
 _F4, _F8, _F8_2D, _I8_2D = types.float32[::1], types.float64[::1], types.float64[:, ::1], types.int64[:, ::1]
 

@@ -10,8 +10,8 @@ ahead. Each frame is analysed once; each window is a pure function of its `WINDO
 Notes
 -----
 Samples wait at two places: mixed but not resampled, and resampled. Together they last at most as long as the resampler
-may keep a sample, a frame, a hop and a piece of a block, which is what the rings hold. What waits is resampled by the
-next block that completes no hop, so that the one which does finds its samples there, as a rule.
+may keep a sample, a frame, a hop and a piece of a block, which is what the rings hold. What waits is resampled once a
+hop, and by the block before the one that completes it if blocks are of one length: that one finds its samples there.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ MIN_SAMPLE_RATE = 8000
 RESAMPLER_S, RESAMPLER_SAMPLES = 0.045, 1000
 """The longest that the resampler keeps a sample: so many s, or so many samples of a slow source."""
 
+_FLOAT32 = np.dtype(np.float32)
 _PIECE_S = 0.1  # a longer block is taken in pieces of this length
 _RING_SAMPLES = 8192  # 372 ms: the piece, 125 ms for 1000 samples at 8 kHz, 93 ms for a frame, 23 ms for a hop
 
@@ -114,9 +115,12 @@ class FeatureStream:
         ValueError
             If the shape or type is another one or a sample is not finite; the stream is then as it was before.
         """
+        # The compiled code refuses other types by itself, but can take one order of bytes for the other.
+        if samples.dtype != _FLOAT32:
+            raise ValueError(_refused(samples))
         try:
             n_samples: int = self._mix(samples, self._mixed, self._n_mixed, self._n_piece)
-        except TypeError:  # the compiled code takes no other type and no other number of dimensions
+        except TypeError:  # it takes two dimensions and no others
             raise ValueError(_refused(samples)) from None
         if n_samples < 0:
             return self._process_otherwise(samples)
@@ -124,7 +128,7 @@ class FeatureStream:
         self._n_mixed += n_samples
         if not self._is_resampled:
             self._n_there = self._n_mixed
-        elif self._n_taken < self._due_at <= self._n_taken + n_samples:
+        elif self._n_taken < self._due_at <= self._n_taken + n_samples:  # the next block completes a hop
             self._resample()
         windows: list[WindowFeatures] = []
         while self._n_taken >= self._due_at and self._is_next_frame_there():

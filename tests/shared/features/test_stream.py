@@ -236,16 +236,30 @@ def test_samples_of_another_shape_or_type_are_refused(samples: npt.NDArray[np.fl
         FeatureStream(44100).process(samples)
 
 
+@pytest.mark.parametrize("is_writeable", [True, False])
+def test_samples_in_another_order_of_bytes_are_refused(*, is_writeable: bool) -> None:
+    """Swapped bytes are refused, also after blocks that differ from them in nothing else."""
+    stream = FeatureStream(44100)
+    samples = np.zeros((1, 100), np.float32)
+    swapped = samples.astype(samples.dtype.newbyteorder())
+    samples.flags.writeable = swapped.flags.writeable = is_writeable
+    stream.process(samples)
+
+    with pytest.raises(ValueError, match="samples must be float32 of shape"):
+        stream.process(swapped)
+
+
 @pytest.mark.parametrize("n_samples", [256, 10_000])
 def test_samples_in_any_order_of_memory_are_taken(n_samples: int) -> None:
     """Blocks that are read-only, out of order, or part of something larger give the same windows, bit for bit."""
     samples = noise(44100)
     read_only, across = samples.copy(), np.asfortranarray(samples)
     within = np.repeat(samples, 2, axis=1)[:, ::2]
+    unaligned = np.frombuffer(b" " + samples.tobytes(), np.float32, offset=1).reshape(samples.shape)
     read_only.flags.writeable = False
     expected = windows_of(samples, 44100)
 
-    for other in (read_only, across, within):
+    for other in (read_only, across, within, unaligned):
         stream = FeatureStream(44100)
         blocks = [other[:, begin : begin + n_samples] for begin in range(0, other.shape[1], n_samples)]
         assert_equal([w for b in blocks for w in stream.process(b)] + stream.flush(), expected)
