@@ -81,7 +81,7 @@ def mix(samples: Samples, ring: Vector, begin: int, n_most: int) -> int:
 def _window(ring: Vector, begin: int, cosines: Vector, evens: Vector, odds: Vector) -> tuple[float, float]:
     """Write the frame under its window, and return its mean square and its rate of zero crossings.
 
-    Four accumulators would be faster than two and are not worth their code. Zero counts as positive.
+    A hop begins at a quarter of a frame, so that each quarter lies in one piece. Zero counts as positive.
     """
     half, quarter = cosines.size - 1, cosines.size // 2
     evens_square = odds_square = 0.0
@@ -104,7 +104,7 @@ def _window(ring: Vector, begin: int, cosines: Vector, evens: Vector, odds: Vect
 
 
 @njit(nogil=True)
-def _radix_4(  # noqa: PLR0917 -- the same
+def _radix_4(  # noqa: PLR0917 -- compiled code takes arrays, not objects
     real: Vector, imag: Vector, to_real: Vector, to_imag: Vector, stride: int, cosines: Vector
 ) -> None:
     """Do one pass of Stockham's transform: four points that lie a quarter apart become four that lie side by side.
