@@ -60,6 +60,10 @@ class Pacer:
         self._n_samples += n_samples
         return due_ns
 
+    def rest(self, duration_s: float) -> None:
+        """Leave the processor for a while to those who have just been given samples."""
+        self._closed.wait(duration_s)
+
     def close(self) -> None:
         """End a wait that is under way in another thread, and all later ones."""
         self._closed.set()

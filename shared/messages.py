@@ -37,6 +37,7 @@ __all__ = [
     "ServiceState",
     "StreamEnded",
     "kind_of",
+    "owner_of",
 ]
 
 MAX_TEXT = 1000
@@ -75,7 +76,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     @property
     def topic(self) -> str:
         """`kind/stream`, or `kind/service` for what belongs to no stream."""
-        return f"{kind_of(type(self))}/{getattr(self, 'stream', None) or getattr(self, 'service', 'main')}"
+        return f"{kind_of(type(self))}/{getattr(self, owner_of(type(self)))}"
 
 
 class AudioBlock(Message, frozen=True, kw_only=True, eq=False):
@@ -381,3 +382,9 @@ def _require_finite_rows(**arrays: np.ndarray) -> None:
 def kind_of(message_type: type[Message]) -> str:
     """Return the first part of the topic of such messages, such as `audio_block`."""
     return message_type.schema.partition("/")[0]
+
+
+@functools.cache
+def owner_of(message_type: type[Message]) -> str:
+    """Return the field that is the last part of the topic of such messages: `stream`, or `service` without one."""
+    return "stream" if "stream" in message_type.__struct_fields__ else "service"

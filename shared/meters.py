@@ -8,6 +8,8 @@ Levels are dBFS of a full scale of 1.0 (a full-scale sine has an RMS level of -3
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .features.levels import LEVEL_FLOOR_DB
@@ -37,12 +39,13 @@ class LevelMeter:
 
         A block with a sample that is not finite has no level and is left out.
         """
-        if not np.isfinite(samples).all():
-            return False
         n_channels, n_samples = samples.shape
+        energy = np.einsum("cn,cn->c", samples, samples, dtype=np.float64)
+        if not all(map(math.isfinite, energy.tolist())):
+            return False
         if n_channels != self._energy.size:
             self._clear(n_channels)
-        self._energy += np.einsum("cn,cn->c", samples, samples, dtype=np.float64)
+        self._energy += energy
         np.maximum(self._peak, samples.max(axis=1, initial=0.0), out=self._peak)
         np.maximum(self._peak, -samples.min(axis=1, initial=0.0), out=self._peak)
         self._n_samples += n_samples

@@ -85,7 +85,7 @@ class Node(Generic[Settings]):
         self._rev = 0
         self._announce_due_s = 0.0
         self._open = contextlib.ExitStack()
-        self._context: Context[Any] = Context()
+        self._context: Context = Context()
 
     @property
     def settings(self) -> Settings:

@@ -15,7 +15,7 @@ from .config import Config, load_config
 from .endpoints import make_private_dir
 from .errors import SoundSageError
 from .logs import set_up_logs
-from .realtime import ROLES, take_realtime
+from .realtime import take_realtime
 
 __all__ = ["run_service"]
 
@@ -29,7 +29,8 @@ def run_service(service: str, run: Callable[[Config, threading.Event], None]) ->
     """
     parser = argparse.ArgumentParser(prog=f"python -m soundsage.services.{service}")
     parser.add_argument("--config", type=Path, help="TOML file; the default one where none is named")
-    parser.add_argument("--realtime", choices=ROLES, metavar="ROLE", help="run before ordinary programs: %(choices)s")
+    parser.add_argument("--realtime", type=int, metavar="PRIORITY", help="run before ordinary programs")
+    parser.add_argument("--own-core", action="store_true", help="in real time on the core for sound")
     parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="settings")
     arguments = parser.parse_args()
     faulthandler.enable()
@@ -39,8 +40,9 @@ def run_service(service: str, run: Callable[[Config, threading.Event], None]) ->
     try:
         config = load_config(arguments.config, arguments.settings)
         set_up_logs(service, config.mesh.log_level)
-        if arguments.realtime and config.mesh.realtime and not take_realtime(arguments.realtime):
-            log.info("runs without real time; see `soundsage doctor`")
+        wants_realtime = arguments.realtime and config.mesh.realtime
+        if wants_realtime and not take_realtime(arguments.realtime, own_core=arguments.own_core):
+            log.info("may not run in real time; see `soundsage doctor`")
         make_private_dir(config.mesh.endpoints.run_dir)
         run(config, stop)
     except SoundSageError as error:

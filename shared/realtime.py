@@ -2,11 +2,13 @@
 
 Decision
 --------
-Processes that sound passes through have a core of their own and the higher priority; those that decide share the other
-cores. Both are scheduled round robin in real time, so that a process that becomes ready runs at once, and each core
-keeps in its caches what runs on it again 5 ms later. Without the right to real time (on Linux that of root, or
-`rtprio` in /etc/security/limits.d) nothing is bound to a core, where it might have to wait, and sound asks for
-niceness instead. The kernel keeps a twentieth of each core for all others, whatever a process in real time does.
+The processes of a mesh are scheduled round robin in real time, so that one with something to do does it at once. Those
+that sound passes through have the higher priority, and a core to themselves, whose caches still hold their code when
+the next block comes 5 ms later; both have the same, since a renderer that went first would play a block before capture
+has handed it to the features, too. Those that decide run on any core: on fewer, each would wait for the one before it
+to lie down. Without the right to real time (on Linux that of root, or `rtprio` in /etc/security/limits.d) nothing is
+bound to a core, where it might have to wait, and sound asks for niceness instead. The kernel keeps a twentieth of each
+core for all others, whatever a process in real time does.
 """
 
 from __future__ import annotations
@@ -15,28 +17,40 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Literal, get_args
 
-__all__ = ["PRIORITIES", "ROLES", "Role", "cores_of", "outside_realtime", "take_realtime"]
+__all__ = ["MAX_PRIORITY", "PLUGIN_PRIORITY", "is_realtime", "outside_realtime", "take_realtime"]
 
-Role = Literal["audio", "decisions"]
-ROLES: tuple[Role, ...] = get_args(Role)
-PRIORITIES: dict[Role, int] = {"audio": 30, "decisions": 20}  # below what sound servers and drivers have
+MAX_PRIORITY = 40  # of a service; below what sound servers and drivers have
 PLUGIN_PRIORITY = 10
 NICENESS = -10
 
 
-def take_realtime(role: Role) -> bool:
-    """Schedule this process, and all threads that it will have, in real time; return whether that was allowed."""
+def take_realtime(priority: int, *, own_core: bool) -> bool:
+    """Schedule this process, and all threads that it will have, in real time; return whether that was allowed.
+
+    Parameters
+    ----------
+    priority : int
+        Who has a higher one runs first.
+    own_core : bool
+        Whether it is bound to the core for sound: the second one, since the first serves most interrupts and the last
+        may be a slow one.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITIES[role]))
-            os.sched_setaffinity(0, cores_of(role, os.sched_getaffinity(0)))
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+            if own_core:
+                os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2][-1:])
             return True
-    if role == "audio":
+    if own_core:
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     return False
+
+
+def is_realtime() -> bool:
+    """Return whether this thread is scheduled in real time."""
+    return sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_RR
 
 
 @contextlib.contextmanager
@@ -45,20 +59,9 @@ def outside_realtime() -> Iterator[None]:
 
     It is for a process that loads a plugin, which may take its time, and then answers in time or is stopped.
     """
-    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_RR:
+    if not is_realtime():
         yield
         return
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     yield
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PLUGIN_PRIORITY))
-
-
-def cores_of(role: Role, cores: set[int]) -> set[int]:
-    """Return the cores for a role, of those that there are.
-
-    Sound has the second one: the first serves most interrupts, and the last may be a slow one.
-    """
-    if len(cores) == 1:
-        return cores
-    audio = {sorted(cores)[1]}
-    return audio if role == "audio" else cores - audio

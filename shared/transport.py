@@ -31,7 +31,7 @@ from .messages import Message
 
 __all__ = ["Client", "Context", "EventProxy", "Inbox", "Publisher", "Server", "Waiter", "wait"]
 
-Context = zmq.Context
+Context = zmq.Context[zmq.Socket[bytes]]
 
 RECONNECT_MS = 10
 RECONNECT_MAX_MS = 100
@@ -68,7 +68,7 @@ def wait(sockets: Iterable[Inbox | Server], timeout_s: float) -> bool:
     return Waiter(sockets).wait(timeout_s)
 
 
-def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int) -> zmq.Socket[bytes]:
+def _socket(context: Context, kind: int, queue: int) -> zmq.Socket[bytes]:
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, queue)
@@ -143,9 +143,7 @@ class Publisher(_Closing):
         True on the audio plane; events connect to the bus.
     """
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, source: str, epoch: int, bind: bool = False
-    ) -> None:
+    def __init__(self, context: Context, endpoint: str, *, source: str, epoch: int, bind: bool = False) -> None:
         self.socket = _socket(context, zmq.XPUB, AUDIO_QUEUE if bind else EVENT_QUEUE)
         self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # one subscription a receiver, so that they can be counted
         self._n_receivers = 0
@@ -219,9 +217,7 @@ class Inbox(_Closing):
         What came older than its lifespan, and what was no message.
     """
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, topics: Sequence[str], *, queue: int = EVENT_QUEUE
-    ) -> None:
+    def __init__(self, context: Context, endpoint: str, topics: Sequence[str], *, queue: int = EVENT_QUEUE) -> None:
         self.socket = _socket(context, zmq.SUB, queue)
         self.gaps = GapCounter()
         self.stale = 0
@@ -312,7 +308,7 @@ class Server(_Closing):
         Requests that were none.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+    def __init__(self, context: Context, endpoint: str) -> None:
         self.socket = _socket(context, zmq.ROUTER, EVENT_QUEUE)
         self.malformed = 0
         self._log_due = _Due()
@@ -359,7 +355,7 @@ class Client(_Closing):
         Its name, for the error message.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, service: str) -> None:
+    def __init__(self, context: Context, endpoint: str, service: str) -> None:
         self.socket = _socket(context, zmq.DEALER, EVENT_QUEUE)
         self.socket.connect(endpoint)
         self._service = service
@@ -397,7 +393,7 @@ class EventProxy(_Closing):
 
     _numbers: ClassVar[Iterator[int]] = itertools.count()
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoints: Endpoints) -> None:
+    def __init__(self, context: Context, endpoints: Endpoints) -> None:
         with contextlib.ExitStack() as opened:  # what is open when a socket cannot be bound would hold the context
             publishers = opened.enter_context(_socket(context, zmq.XSUB, TAP_QUEUE))
             receivers = opened.enter_context(_socket(context, zmq.XPUB, TAP_QUEUE))

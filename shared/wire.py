@@ -11,7 +11,6 @@ A peer's bytes give a `Received` or a `WireError`, and nothing else.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -20,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 
 from .errors import WireError
-from .messages import MESSAGE_TYPES, Message, kind_of
+from .messages import MESSAGE_TYPES, Message, kind_of, owner_of
 
 __all__ = ["MAX_FRAMES", "MAX_FRAME_BYTES", "Decoder", "Envelope", "Received", "encode", "peek"]
 
@@ -133,10 +132,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self._frames: Sequence[bytes] = ()
-        self._decoders = {
-            kind_of(message_type): msgspec.msgpack.Decoder(Envelope[message_type], dec_hook=self._array)  # type: ignore[valid-type]  # of each kind
-            for message_type in MESSAGE_TYPES.values()
-        }
+        self._kinds = {kind_of(each): (self._decoder_of(each), owner_of(each)) for each in MESSAGE_TYPES.values()}
 
     def decode(self, topic: str, frames: list[bytes]) -> Received:
         """Return the message that the frames carry; its arrays are read-only views of them.
@@ -147,38 +143,46 @@ class Decoder:
             If the frames are malformed, truncated, oversized, of a schema or version unknown here, or of another topic.
         """
         _require_limits(frames)
-        decoder = self._decoders.get(topic.partition("/")[0])
-        if decoder is None:
-            raise WireError(f"topic must begin with one of {', '.join(self._decoders)}, got {_line(topic)}")
+        kind, _, name = topic.partition("/")
+        if kind not in self._kinds:
+            raise WireError(f"topic must begin with one of {', '.join(self._kinds)}, got {_line(topic)}")
+        decoder, owner = self._kinds[kind]
         self._frames = frames
         try:
-            received = Received(topic, decoder.decode(frames[0]))
+            envelope = decoder.decode(frames[0])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             schema = peek(frames).schema
             _require_known(schema)
             raise WireError(f"{schema} must be readable, got {frames[0][:16].hex()}: {_line(error)}") from error
         finally:
             self._frames = ()
-        _require_known(received.envelope.schema)
-        if received.message.topic != topic or received.envelope.schema != received.message.schema:
-            claimed = f"{received.envelope.schema} of {received.message.topic}"
-            raise WireError(f"topic must fit the message, {claimed}, got {_line(topic)}")
-        return received
+        message = envelope.body
+        if envelope.schema != message.schema:
+            _require_known(envelope.schema)
+            raise WireError(f"topic must fit the message, {envelope.schema}, got {_line(topic)}")
+        if getattr(message, owner) != name:
+            raise WireError(f"topic must be {message.topic} for this message, got {_line(topic)}")
+        return Received(topic, envelope)
+
+    def _decoder_of(self, message_type: type[Message]) -> msgspec.msgpack.Decoder[Envelope[Message]]:
+        return msgspec.msgpack.Decoder(Envelope[message_type], dec_hook=self._array)  # type: ignore[valid-type]  # a variable
 
     def _array(self, _type: type, value: Any) -> np.ndarray:
         """Return the array that a body's `[frame, dtype, shape]` stands for; ValueError becomes msgspec's own error."""
         index, dtype, shape = value
         if type(dtype) is not str or dtype not in DTYPES or type(shape) is not list or len(shape) > MAX_DIMENSIONS:
             raise ValueError(f"array must be one of {sorted(DTYPES)} with at most 2 axes, got {dtype} {shape}")
-        if not all(type(number) is int and number >= 0 for number in (index, *shape)):
-            raise ValueError(f"array frame and shape must be counts, got {index} {shape}")
-        if index + 1 >= len(self._frames):
-            raise ValueError(f"array frame must be below {len(self._frames) - 1}, got {index}")
+        if type(index) is not int or not 0 <= index < len(self._frames) - 1:
+            raise ValueError(f"array frame must lie in [0, {len(self._frames) - 2}], got {index}")
+        n_bytes = DTYPES[dtype].itemsize
+        for length in shape:
+            if type(length) is not int or length < 0:
+                raise ValueError(f"array shape must be counts, got {shape}")
+            n_bytes *= length
         frame = self._frames[index + 1]
-        if len(frame) != math.prod(shape) * DTYPES[dtype].itemsize:
+        if len(frame) != n_bytes:
             raise ValueError(f"array frame must fit {dtype} {shape}, got {len(frame)} bytes")
-        array = np.frombuffer(frame, DTYPES[dtype])
-        return array if len(shape) == 1 else array.reshape(shape)
+        return np.ndarray(shape, DTYPES[dtype], frame)
 
 
 def _require_limits(frames: list[bytes]) -> None:

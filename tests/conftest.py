@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
@@ -46,14 +45,14 @@ def endpoints(run_dir: Path) -> Endpoints:
 
 
 @pytest.fixture
-def context() -> Iterator[Context[Any]]:
+def context() -> Iterator[Context]:
     """Yield a context that must end."""
     with ending_context() as context:
         yield context
 
 
 @pytest.fixture
-def stage(run_dir: Path, context: Context[Any]) -> Iterator[Stage]:
+def stage(run_dir: Path, context: Context) -> Iterator[Stage]:
     """Yield a mesh in which the test plays all services."""
     with Stage(run_dir, context) as stage:
         yield stage

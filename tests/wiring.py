@@ -33,9 +33,9 @@ def short_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def ending_context() -> Iterator[Context[Any]]:
+def ending_context() -> Iterator[Context]:
     """Yield a context, and fail when a socket that is still open keeps it from ending."""
-    context: Context[Any] = Context()
+    context: Context = Context()
     yield context
     ender = threading.Thread(target=context.term, daemon=True)
     ender.start()
@@ -66,7 +66,7 @@ class Stage:
         Everything on the event plane.
     """
 
-    def __init__(self, folder: Path, context: Context[Any]) -> None:
+    def __init__(self, folder: Path, context: Context) -> None:
         self.mesh = MeshConfig(run_dir=str(folder), state_dir=str(folder / "kept"))
         self.endpoints = Endpoints(folder)
         self.errors: list[SoundSageError] = []

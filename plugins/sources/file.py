@@ -30,20 +30,25 @@ class FileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     loop: bool = False
 
 
+REST = 0.2  # of a block's length, in which it is played before the next one is decoded
+
+
 class FileSource:
     """A file that plays."""
 
-    def __init__(self, audio: AudioFile) -> None:
+    def __init__(self, audio: AudioFile, block_size: int) -> None:
         self.sample_rate = audio.sample_rate
         self.n_channels = audio.n_channels
         self._audio = audio
         self._blocks = iter(audio)
         self._pacer = Pacer(audio.sample_rate)
         self._next: np.ndarray | None = None
+        self._rest_s = REST * block_size / audio.sample_rate
 
     def read(self, timeout_s: float) -> SourceBlock | None:
         """Return the next block when it is due; the one after it is decoded while it is on its way."""
         if self._next is None:
+            self._pacer.rest(self._rest_s)
             self._next = next(self._blocks, None)
         if self._next is None:
             raise EndOfStream(f"{self._audio.path} ended")
@@ -60,7 +65,7 @@ class FileSource:
 
 
 def _open(target: str, options: msgspec.Struct, block_size: int) -> FileSource:
-    return FileSource(open_audio(target, block_size, loop=cast("FileOptions", options).loop))
+    return FileSource(open_audio(target, block_size, loop=cast("FileOptions", options).loop), block_size)
 
 
 def _check(target: str, options: msgspec.Struct, sink: str) -> None:  # noqa: ARG001  any will do

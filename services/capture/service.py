@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -83,6 +84,7 @@ def _publish(source: Source, stream: Stream, audio: Publisher, node: Node[NoSett
         captured = guarded("source", _captured, source, stream)
         if captured is not None:
             audio.send(*captured)
+            os.sched_yield()  # on one core in real time, the thread that carries the block waits for us
         node.receive((), 0)
 
 

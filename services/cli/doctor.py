@@ -17,7 +17,7 @@ from soundsage.shared.config import Config
 from soundsage.shared.contracts import BackendRecord
 from soundsage.shared.errors import MeshError, SoundSageError
 from soundsage.shared.plugins import guarded, installed_plugins
-from soundsage.shared.realtime import PRIORITIES
+from soundsage.shared.realtime import MAX_PRIORITY
 
 from .files import MeshFiles
 from .options import json_option, mesh_option
@@ -28,7 +28,7 @@ __all__ = ["Finding", "doctor"]
 PYTHON = ((3, 11), (3, 14))
 LIBRARIES = {
     "av": "files that libsndfile refuses cannot be read",
-    "numba": "the equaliser cannot run",
+    "numba": "neither features nor equaliser can run",
     "onnxruntime": "no model can run",
     "sounddevice": "no device can be used; install PortAudio (Debian: `apt install libportaudio2`)",
     "soundfile": "no file can be read or written",
@@ -147,20 +147,20 @@ def _providers(_config: Config) -> Iterator[Finding]:
 
 
 def _numba_cache(_config: Config) -> Iterator[Finding]:
-    from soundsage.shared import dsp
+    from soundsage.shared import dsp, features
 
-    cache = Path(os.environ.get("NUMBA_CACHE_DIR", Path(dsp.__file__).parent / "__pycache__"))
-    if os.access(cache if cache.exists() else cache.parent, os.W_OK):
-        yield Finding("compiled kernels", "fine", f"are kept in {cache}")
-    else:
-        yield Finding(
-            "compiled kernels", "poor", f"{cache} cannot be written; set NUMBA_CACHE_DIR, or each start compiles anew"
-        )
+    for kernel in (dsp, features):
+        cache = Path(os.environ.get("NUMBA_CACHE_DIR", Path(kernel.__path__[0]) / "__pycache__"))
+        if not os.access(cache if cache.exists() else cache.parent, os.W_OK):
+            text = f"{cache} cannot be written; set NUMBA_CACHE_DIR, or each start compiles anew"
+            yield Finding("compiled kernels", "poor", text)
+            return
+    yield Finding("compiled kernels", "fine", "are kept, so that no later start compiles them")
 
 
 def _limits(_config: Config) -> Iterator[Finding]:
     priority, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
-    if os.geteuid() == 0 or priority >= max(PRIORITIES.values()):
+    if os.geteuid() == 0 or priority >= MAX_PRIORITY:
         yield Finding("priority", "fine", "sound runs in real time, before other programs")
     else:
         text = "sound waits for other programs at times; put `@audio - rtprio 95` into /etc/security/limits.d"

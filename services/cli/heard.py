@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -126,6 +125,6 @@ class Heard:
         return state.settings.get(key) if state else None
 
 
-def listen(context: Context[Any], endpoints: Endpoints) -> Inbox:
+def listen(context: Context, endpoints: Endpoints) -> Inbox:
     """Return an inbox of everything that `Heard` takes."""
     return Inbox(context, endpoints.events_out, [kind_of(kind) for kind in KINDS])

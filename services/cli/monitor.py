@@ -6,7 +6,6 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import click
 
@@ -70,7 +69,7 @@ def _show(guard: Guard, opened: Monitor, received: Received) -> None:
 
 
 def _events(endpoints: Endpoints, duration_s: float | None) -> Iterator[Received]:
-    context: Context[Any] = Context()
+    context: Context = Context()
     end_s = math.inf if duration_s is None else time.monotonic() + duration_s
     try:
         with Inbox(context, endpoints.tap, [""], queue=QUEUE) as inbox:

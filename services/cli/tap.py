@@ -83,7 +83,7 @@ class Listener:
 
     def __init__(self, endpoints: Endpoints, topics: Sequence[str]) -> None:
         self.malformed = 0
-        self._context: Context[Any] = Context()
+        self._context: Context = Context()
         self._inboxes = [
             Inbox(self._context, endpoint, chosen, queue=QUEUE)
             for endpoint, chosen in ((endpoints.tap, _events(topics)), (endpoints.audio, _audio(topics)))

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from soundsage.shared.realtime import Role
+from soundsage.shared.realtime import MAX_PRIORITY
 
 __all__ = ["Unit", "load_units"]
 
@@ -28,8 +28,10 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         What follows the interpreter on its command line; empty for the service's own module.
     after_ready : bool
         Whether it starts only when all lower stages are ready.
-    realtime : str or None
-        What it is for, where it is to run before ordinary programs.
+    realtime : int
+        Priority with which it runs before ordinary programs, where that is allowed; 0 for none.
+    own_core : bool
+        Whether sound passes through it: in real time it is bound to the core for that.
     stop_wait_s : float
         How long it may need to stop before it is killed.
     """
@@ -38,14 +40,16 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     stage: Annotated[int, Meta(ge=0)]
     program: tuple[str, ...] = ()
     after_ready: bool = False
-    realtime: Role | None = None
+    realtime: Annotated[int, Meta(ge=0, lt=MAX_PRIORITY)] = 0
+    own_core: bool = False
     stop_wait_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """What follows the interpreter on its command line."""
-        realtime = ("--realtime", self.realtime) if self.realtime else ()
-        return (*(self.program or ("-m", f"soundsage.services.{self.name}")), *realtime)
+        program = self.program or ("-m", f"soundsage.services.{self.name}")
+        realtime = ("--realtime", str(self.realtime)) if self.realtime else ()
+        return (*program, *realtime, *(("--own-core",) if self.own_core else ()))
 
 
 def load_units(file: Path | None = None) -> tuple[Unit, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from soundsage.shared.contracts import Extractor, ExtractorRecord, WindowFeatures
@@ -31,7 +33,7 @@ class Measuring:
 
         A block with a sample that is not finite is a gap.
         """
-        if not np.isfinite(block.samples).all():
+        if not math.isfinite(np.vdot(block.samples, block.samples)):  # costs half of asking each sample
             return []
         if self._extractor is None or self._next != (block.sample_rate, block.start):
             self._extractor = self._make(block.sample_rate)

@@ -96,3 +96,13 @@ def test_closing_ends_a_wait() -> None:
     thread.join(10.0)
 
     assert results == [None]
+
+
+def test_closing_ends_a_rest() -> None:
+    """A source that is closed while it leaves the processor to others does not keep it until the rest is over."""
+    pacer = Pacer(48_000)
+    pacer.close()
+    begin_s = time.monotonic()
+    pacer.rest(60.0)
+
+    assert time.monotonic() - begin_s < 30.0

@@ -41,7 +41,7 @@ LIBRARIES = {
     "shared.hookspecs": {"click", "pluggy"},  # commands are click's
     "shared.plugins": {"click", "pluggy"},
     "shared.audiofile": {"av", "numpy", "soundfile"},  # one decoder for sources, files and training
-    "shared.features*": {"numpy", "soxr"},
+    "shared.features*": {"numba", "numpy", "soxr"},
     "shared.conformance*": {"click", "msgspec", "numpy", "pytest"},  # tests that third parties run
     # The references that we compare ourselves with.
     "shared.features.bench": {"librosa", "numpy", "soxr"},

@@ -80,7 +80,7 @@ def test_announcements_are_a_second_apart() -> None:
 
 
 def test_a_bus_that_comes_late_hears_at_once_how_everybody_is(
-    context: Context[Any], run_dir: Path, monkeypatch: pytest.MonkeyPatch
+    context: Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service does not let its bus wait for the next announcement."""
     monkeypatch.setattr(node, "ANNOUNCE_S", 1000.0)

@@ -26,7 +26,7 @@ from soundsage.shared.transport import Client, Context, EventProxy, Inbox, Publi
 
 @contextlib.contextmanager
 def audio_plane(
-    context: Context[Any], endpoints: Endpoints, *topics: str, queue: int = 256
+    context: Context, endpoints: Endpoints, *topics: str, queue: int = 256
 ) -> Iterator[tuple[Publisher, Inbox]]:
     """Yield a bound publisher and an inbox that hears it."""
     with (
@@ -42,7 +42,7 @@ def send_raw(publisher: Publisher, *frames: bytes) -> None:
     publisher.socket.send_multipart(frames)
 
 
-def answering(context: Context[Any], endpoint: str, answer: Callable[[str, dict[str, Any]], object]) -> Any:
+def answering(context: Context, endpoint: str, answer: Callable[[str, dict[str, Any]], object]) -> Any:
     """Return a context manager that runs a server in a thread and yields it."""
 
     @contextlib.contextmanager
@@ -66,7 +66,7 @@ def answering(context: Context[Any], endpoint: str, answer: Callable[[str, dict[
     return run()
 
 
-def test_blocks_arrive_in_order_as_they_were_sent(context: Context[Any], endpoints: Endpoints) -> None:
+def test_blocks_arrive_in_order_as_they_were_sent(context: Context, endpoints: Endpoints) -> None:
     """What was sent to a receiver that was there is received, with its sequence and its stamps."""
     with audio_plane(context, endpoints, "audio_block/main") as (publisher, inbox):
         for start in range(0, 10 * 256, 256):
@@ -79,7 +79,7 @@ def test_blocks_arrive_in_order_as_they_were_sent(context: Context[Any], endpoin
     assert (inbox.lost, inbox.stale, inbox.malformed) == (0, 0, 0)
 
 
-def test_each_topic_has_its_own_sequence(context: Context[Any], endpoints: Endpoints) -> None:
+def test_each_topic_has_its_own_sequence(context: Context, endpoints: Endpoints) -> None:
     """Numbers without gaps are what a receiver of one topic counts with."""
     with audio_plane(context, endpoints, "audio_block/main", "stream_ended/main") as (publisher, inbox):
         publisher.send(examples.block())
@@ -89,7 +89,7 @@ def test_each_topic_has_its_own_sequence(context: Context[Any], endpoints: Endpo
         assert next_of(inbox, StreamEnded)[0].envelope.seq == 0
 
 
-def test_a_stream_whose_name_begins_like_another_is_another(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_stream_whose_name_begins_like_another_is_another(context: Context, endpoints: Endpoints) -> None:
     """Who listens to room1 hears nothing of room10."""
     with audio_plane(context, endpoints, "genre_posterior/room1") as (publisher, inbox):
         publisher.send(examples.posterior(stream="room10"))
@@ -100,7 +100,7 @@ def test_a_stream_whose_name_begins_like_another_is_another(context: Context[Any
         assert inbox.next() is None
 
 
-def test_a_kind_without_a_stream_is_heard_of_all_streams(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_kind_without_a_stream_is_heard_of_all_streams(context: Context, endpoints: Endpoints) -> None:
     """Topics name a kind, or a kind and a stream."""
     with audio_plane(context, endpoints, "genre_posterior") as (publisher, inbox):
         publisher.send(examples.proposal())
@@ -116,7 +116,7 @@ def test_what_belongs_to_no_stream_goes_by_its_service() -> None:
     assert Error(service="capture", code="DeviceError", text="").topic == "error/capture"
 
 
-def test_what_is_older_than_its_lifespan_is_dropped_and_counted(context: Context[Any], endpoints: Endpoints) -> None:
+def test_what_is_older_than_its_lifespan_is_dropped_and_counted(context: Context, endpoints: Endpoints) -> None:
     """A block that waited for more than 500 ms is not received, is counted as stale, and is not lost."""
     with audio_plane(context, endpoints, "audio_block/main") as (publisher, inbox):
         old_ns = time.monotonic_ns() - 501_000_000
@@ -129,7 +129,7 @@ def test_what_is_older_than_its_lifespan_is_dropped_and_counted(context: Context
         assert (inbox.lost, inbox.stale, inbox.malformed) == (0, 2, 0)
 
 
-def test_what_never_came_is_counted(context: Context[Any], endpoints: Endpoints) -> None:
+def test_what_never_came_is_counted(context: Context, endpoints: Endpoints) -> None:
     """A receiver knows how many messages are missing in front of one that came."""
     with audio_plane(context, endpoints, "audio_block/main") as (publisher, inbox):
         for seq in (0, 3):
@@ -156,7 +156,7 @@ def test_what_never_came_is_counted(context: Context[Any], endpoints: Endpoints)
     ids=["no frame", "empty", "junk", "line end", "long topic", "no samples", "frames", "version", "bomb"],
 )
 def test_what_is_no_message_gives_one_counted_line_and_nothing_else(
-    context: Context[Any], endpoints: Endpoints, caplog: pytest.LogCaptureFixture, frames: tuple[bytes, ...]
+    context: Context, endpoints: Endpoints, caplog: pytest.LogCaptureFixture, frames: tuple[bytes, ...]
 ) -> None:
     """Malformed frames are counted, logged on one short line, and what comes after them is received."""
     with caplog.at_level(logging.DEBUG), audio_plane(context, endpoints, "audio_block/main") as (publisher, inbox):
@@ -172,7 +172,7 @@ def test_what_is_no_message_gives_one_counted_line_and_nothing_else(
     assert "refused=1" in record.getMessage()
 
 
-def test_a_frame_above_the_limit_is_counted_by_who_listens(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_frame_above_the_limit_is_counted_by_who_listens(context: Context, endpoints: Endpoints) -> None:
     """A receiver refuses 5 MiB as it refuses all junk, and hears what comes next."""
     with audio_plane(context, endpoints, "audio_block/main") as (publisher, inbox):
         send_raw(publisher, b"audio_block/main/", bytes(5 << 20))
@@ -190,7 +190,7 @@ def test_a_peer_that_sends_a_frame_above_the_limit_is_cut_off_and_may_come_back(
     assert stage.heard.malformed == 0
 
 
-def test_a_request_above_the_limit_costs_only_its_client(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_request_above_the_limit_costs_only_its_client(context: Context, endpoints: Endpoints) -> None:
     """A request of 2 MiB is not answered, and all others are."""
     endpoint = endpoints.requests("renderer")
     with answering(context, endpoint, lambda *_: "alive"), Client(context, endpoint, "renderer") as client:
@@ -201,7 +201,7 @@ def test_a_request_above_the_limit_costs_only_its_client(context: Context[Any], 
         assert client.call("get", TIMEOUT_S) == "alive"
 
 
-def test_a_receiver_that_stopped_holds_nobody_up(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_receiver_that_stopped_holds_nobody_up(context: Context, endpoints: Endpoints) -> None:
     """With one receiver that never reads, all is sent, the other loses nothing, and the first counts its gap."""
     n_blocks = 2000
     with (
@@ -227,7 +227,7 @@ def test_a_receiver_that_stopped_holds_nobody_up(context: Context[Any], endpoint
     assert slowest_s < 1.0
 
 
-def test_waiting_for_receivers_ends_with_its_time(context: Context[Any], endpoints: Endpoints) -> None:
+def test_waiting_for_receivers_ends_with_its_time(context: Context, endpoints: Endpoints) -> None:
     """Who waits for two receivers and gets one is told so when the time is over."""
     with audio_plane(context, endpoints, "audio_block/main") as (publisher, _):
         begin_s = time.monotonic()
@@ -236,7 +236,7 @@ def test_waiting_for_receivers_ends_with_its_time(context: Context[Any], endpoin
         assert 0.05 <= time.monotonic() - begin_s < 5.0
 
 
-def test_a_socket_that_cannot_be_bound_is_one_line_and_leaves_nothing_open(context: Context[Any]) -> None:
+def test_a_socket_that_cannot_be_bound_is_one_line_and_leaves_nothing_open(context: Context) -> None:
     """Publisher, server and bus in a folder that does not exist give MeshError, and the context ends."""
     nowhere = Endpoints(Path("/nonexistent"))
     for make in (
@@ -248,7 +248,7 @@ def test_a_socket_that_cannot_be_bound_is_one_line_and_leaves_nothing_open(conte
             make()
 
 
-def test_a_bus_that_is_half_bound_leaves_nothing_open(context: Context[Any], run_dir: Path) -> None:
+def test_a_bus_that_is_half_bound_leaves_nothing_open(context: Context, run_dir: Path) -> None:
     """When the second of three addresses cannot be bound, the first is given back."""
     (run_dir / "events-out.sock").mkdir()
     with pytest.raises(MeshError, match="events-out"):
@@ -289,7 +289,7 @@ def test_receivers_that_come_and_go_are_no_messages_on_the_tap(stage: Stage) -> 
     assert stage.heard.malformed == 0
 
 
-def test_the_bus_counts_what_comes_in(context: Context[Any], endpoints: Endpoints) -> None:
+def test_the_bus_counts_what_comes_in(context: Context, endpoints: Endpoints) -> None:
     """Frames and bytes of events only grow."""
     with (
         EventProxy(context, endpoints) as proxy,
@@ -306,7 +306,7 @@ def test_the_bus_counts_what_comes_in(context: Context[Any], endpoints: Endpoint
         assert after[1] > before[1] + 100
 
 
-def test_a_closed_bus_leaves_no_thread(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_closed_bus_leaves_no_thread(context: Context, endpoints: Endpoints) -> None:
     """Closing the bus ends its forwarding, and another can take its place."""
     for _ in range(3):
         with EventProxy(context, endpoints):
@@ -315,7 +315,7 @@ def test_a_closed_bus_leaves_no_thread(context: Context[Any], endpoints: Endpoin
         assert not any(thread.name == "event-proxy" for thread in threading.enumerate())
 
 
-def test_a_publisher_outlives_the_bus(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_publisher_outlives_the_bus(context: Context, endpoints: Endpoints) -> None:
     """Who speaks and who listens find the next bus by themselves."""
     with (
         Publisher(context, endpoints.events_in, source="tester", epoch=1) as publisher,
@@ -331,7 +331,7 @@ def test_a_publisher_outlives_the_bus(context: Context[Any], endpoints: Endpoint
                 assert heard is not None
 
 
-def test_a_request_is_answered(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_request_is_answered(context: Context, endpoints: Endpoints) -> None:
     """The answer is what the server's function returns for command and arguments."""
     endpoint = endpoints.requests("renderer")
     with answering(context, endpoint, lambda *asked: list(asked)), Client(context, endpoint, "renderer") as client:
@@ -339,7 +339,7 @@ def test_a_request_is_answered(context: Context[Any], endpoints: Endpoints) -> N
         assert client.call("get") == ["get", {}]
 
 
-def test_what_the_server_refuses_is_an_error_with_its_words(context: Context[Any], endpoints: Endpoints) -> None:
+def test_what_the_server_refuses_is_an_error_with_its_words(context: Context, endpoints: Endpoints) -> None:
     """An error of the service becomes the client's."""
 
     def refuse(command: str, _arguments: dict[str, Any]) -> object:
@@ -352,7 +352,7 @@ def test_what_the_server_refuses_is_an_error_with_its_words(context: Context[Any
                 client.call("dance")
 
 
-def test_what_the_server_cannot_do_is_another_error(context: Context[Any], endpoints: Endpoints) -> None:
+def test_what_the_server_cannot_do_is_another_error(context: Context, endpoints: Endpoints) -> None:
     """A failure of the service is none of who asked."""
 
     def fail(_command: str, _arguments: dict[str, Any]) -> object:
@@ -364,7 +364,7 @@ def test_what_the_server_cannot_do_is_another_error(context: Context[Any], endpo
             client.call("set")
 
 
-def test_a_service_that_does_not_answer_costs_its_deadline(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_service_that_does_not_answer_costs_its_deadline(context: Context, endpoints: Endpoints) -> None:
     """Without a server the client gives up in time, by name, also after more requests than its queue holds."""
     with Client(context, endpoints.requests("renderer"), "renderer") as client:
         begin_s = time.monotonic()
@@ -375,7 +375,7 @@ def test_a_service_that_does_not_answer_costs_its_deadline(context: Context[Any]
         assert time.monotonic() - begin_s < 10.0
 
 
-def test_a_request_past_its_deadline_is_not_carried_out(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_request_past_its_deadline_is_not_carried_out(context: Context, endpoints: Endpoints) -> None:
     """What nobody waits for any more is neither done nor answered; what comes later is."""
     done: list[str] = []
     endpoint = endpoints.requests("renderer")
@@ -388,7 +388,7 @@ def test_a_request_past_its_deadline_is_not_carried_out(context: Context[Any], e
     assert done == ["in time"]
 
 
-def test_an_answer_to_an_earlier_request_is_not_taken_for_this_one(context: Context[Any], endpoints: Endpoints) -> None:
+def test_an_answer_to_an_earlier_request_is_not_taken_for_this_one(context: Context, endpoints: Endpoints) -> None:
     """A client that gave up does not mistake the late answer."""
     endpoint = endpoints.requests("renderer")
     late = threading.Event()
@@ -409,7 +409,7 @@ def test_an_answer_to_an_earlier_request_is_not_taken_for_this_one(context: Cont
         assert client.call("next", TIMEOUT_S) == "next"
 
 
-def test_a_server_survives_junk(context: Context[Any], endpoints: Endpoints, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_survives_junk(context: Context, endpoints: Endpoints, caplog: pytest.LogCaptureFixture) -> None:
     """Junk from peers is counted, logged once in a while, and the next real request is answered."""
     endpoint = endpoints.requests("renderer")
     junk = [b"", b"\xc1", b"\x91" * 100_000, requests.encode(requests.Reply(1)), os.urandom(1000)]
@@ -429,7 +429,7 @@ def test_a_server_survives_junk(context: Context[Any], endpoints: Endpoints, cap
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
-def test_a_server_survives_what_is_no_zeromq(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_server_survives_what_is_no_zeromq(context: Context, endpoints: Endpoints) -> None:
     """Bytes of another protocol on the socket file keep nobody from asking."""
     endpoint = endpoints.requests("renderer")
     with answering(context, endpoint, lambda *_: "alive"), Client(context, endpoint, "renderer") as client:
@@ -441,7 +441,7 @@ def test_a_server_survives_what_is_no_zeromq(context: Context[Any], endpoints: E
         assert client.call("get", TIMEOUT_S) == "alive"
 
 
-def test_a_peer_who_asks_without_end_keeps_nobody_from_working(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_peer_who_asks_without_end_keeps_nobody_from_working(context: Context, endpoints: Endpoints) -> None:
     """One round of serving is bounded, however much waits."""
     answered: list[str] = []
     endpoint = endpoints.requests("renderer")
@@ -460,7 +460,7 @@ def test_a_peer_who_asks_without_end_keeps_nobody_from_working(context: Context[
     assert rounds >= 200 / transport.MAX_SERVED
 
 
-def test_a_subscriber_of_another_make_hears_us(context: Context[Any], endpoints: Endpoints) -> None:
+def test_a_subscriber_of_another_make_hears_us(context: Context, endpoints: Endpoints) -> None:
     """A bare SUB socket with the topic's bytes gets topic, envelope and samples as frames."""
     with (
         Publisher(context, endpoints.audio, source="capture", epoch=1, bind=True) as publisher,

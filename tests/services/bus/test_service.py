@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import examples
 from wiring import Stage, next_of
@@ -20,7 +19,7 @@ class StageWithoutBus(Stage):
         self.run(service.run)
 
 
-def test_the_bus_brings_events_to_receivers_and_tap(run_dir: Path, context: Context[Any]) -> None:
+def test_the_bus_brings_events_to_receivers_and_tap(run_dir: Path, context: Context) -> None:
     """An event reaches who asked for it, and the tap."""
     with StageWithoutBus(run_dir, context) as stage:
         inbox = stage.inbox(stage.endpoints.events_out, "genre_posterior")
@@ -31,7 +30,7 @@ def test_the_bus_brings_events_to_receivers_and_tap(run_dir: Path, context: Cont
         assert next_of(stage.heard, GenrePosterior, lambda each: each.time_s == 9.0)
 
 
-def test_the_bus_says_how_much_passes(run_dir: Path, context: Context[Any]) -> None:
+def test_the_bus_says_how_much_passes(run_dir: Path, context: Context) -> None:
     """What came in is in its state, and only grows."""
     with StageWithoutBus(run_dir, context) as stage:
         first = stage.state("ready", lambda each: "bytes_received" in each.settings)
@@ -48,7 +47,7 @@ def test_the_bus_says_how_much_passes(run_dir: Path, context: Context[Any]) -> N
     assert (state.lost, state.stale, state.malformed) == (0, 0, 0)
 
 
-def test_junk_passes_the_bus_and_hurts_nobody(run_dir: Path, context: Context[Any]) -> None:
+def test_junk_passes_the_bus_and_hurts_nobody(run_dir: Path, context: Context) -> None:
     """The bus does not look into what it forwards; who receives counts it."""
     with StageWithoutBus(run_dir, context) as stage:
         inbox = stage.inbox(stage.endpoints.events_out, "genre_posterior")

@@ -49,7 +49,7 @@ class Mesh:
         endpoint = self.endpoints.audio if audio else self.endpoints.events_in
 
         def run() -> None:
-            context: Context[Any] = Context()
+            context: Context = Context()
             with Publisher(context, endpoint, source="tester", epoch=1, bind=audio) as publisher:
                 n = 0
                 while not stop.wait(PERIOD_S):
@@ -73,7 +73,7 @@ def mesh() -> Iterator[Mesh]:
     with tempfile.TemporaryDirectory(prefix="ss") as folder, ExitStack() as stack:
         config = Path(folder) / "soundsage.toml"
         config.write_text(f'[mesh]\nrun_dir = "{folder}"\n', encoding="utf-8")
-        context: Context[Any] = Context()
+        context: Context = Context()
         stack.callback(context.term)
         stack.enter_context(EventProxy(context, Endpoints(Path(folder))))
         yield Mesh(Endpoints(Path(folder)), config, stack)

@@ -9,6 +9,7 @@ from pathlib import Path
 from soundsage.services.cli.files import MeshFiles
 from soundsage.services.cli.supervision import supervisor_config
 from soundsage.services.cli.units import Unit, load_units
+from soundsage.shared.realtime import MAX_PRIORITY, PLUGIN_PRIORITY
 
 FILES = MeshFiles(Path("/run/a 100%"), Path("/state"))
 
@@ -49,3 +50,20 @@ def test_every_log_is_bounded() -> None:
         if section == "supervisord" or section.startswith("program:"):
             sizes = [value for key, value in config[section].items() if key.endswith("logfile_maxbytes")]
             assert sizes == ["1MB"]
+
+
+def test_no_plugin_and_no_decision_runs_before_sound() -> None:
+    """Those that sound passes through have the highest priorities and the core, a strategy's child the lowest."""
+    sound = [unit.realtime for unit in load_units() if unit.own_core]
+    others = [unit.realtime for unit in load_units() if not unit.own_core]
+
+    assert {unit.name for unit in load_units() if unit.own_core} == {"capture", "renderer"}
+    assert MAX_PRIORITY > min(sound) > max(others) >= min(others) > PLUGIN_PRIORITY
+
+
+def test_a_process_is_told_how_it_is_scheduled() -> None:
+    """As numbers on its command line; without any it is an ordinary process."""
+    sound = Unit(name="renderer", stage=0, realtime=31, own_core=True)
+
+    assert sound.arguments[-3:] == ("--realtime", "31", "--own-core")
+    assert Unit(name="bus", stage=0).arguments[-1] == "soundsage.services.bus"
