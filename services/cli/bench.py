@@ -51,12 +51,15 @@ class Measured:
     lost_blocks : int
     pss_mb, first_block_s : list of float
         One value a round.
+    has_realtime : bool
+        Whether the mesh was allowed to run in real time.
     """
 
     values: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in (*LATENCIES, "transport_ms")})
     lost_blocks: int = 0
     pss_mb: list[float] = field(default_factory=list)
     first_block_s: list[float] = field(default_factory=list)
+    has_realtime: bool = False
 
 
 @click.command()
@@ -90,6 +93,7 @@ def _mesh_round(directory: Path, seconds: float, measured: Measured) -> dict[str
         last = _next_meter(inbox, time.monotonic() + 1)[0]
         measured.lost_blocks += last.lost_blocks + last.late_blocks - lost_before
         measured.pss_mb.append(_pss_mb(directory))
+        measured.has_realtime = _has_realtime(directory)
         return _sizes(endpoints)
 
 
@@ -149,11 +153,28 @@ def _listen(inbox: Inbox, end_s: float, measured: Measured) -> None:
 def _pss_mb(directory: Path) -> float:
     """Return the proportional memory of all processes of the mesh that runs in a directory."""
     total_bytes = 0
+    for process in _processes(directory):
+        with contextlib.suppress(psutil.Error):
+            total_bytes += process.memory_full_info().pss
+    return total_bytes / 1e6
+
+
+def _has_realtime(directory: Path) -> bool:
+    """Return whether any process of the mesh that runs in a directory is scheduled in real time."""
+    if sys.platform != "linux":
+        return False
+    found = False
+    for process in _processes(directory):
+        with contextlib.suppress(ProcessLookupError):
+            found = found or os.sched_getscheduler(process.pid) == os.SCHED_RR
+    return found
+
+
+def _processes(directory: Path) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("XDG_RUNTIME_DIR") == str(directory):
-                total_bytes += process.memory_full_info().pss
-    return total_bytes / 1e6
+                yield process
 
 
 def _sizes(endpoints: Endpoints) -> dict[str, list[int]]:
@@ -204,6 +225,7 @@ def _report(measured: Measured) -> dict[str, Any]:
     report["lost_blocks"] = measured.lost_blocks
     report["pss_mb"] = round(max(measured.pss_mb), 1)
     report["first_block_s"] = round(statistics.median(measured.first_block_s), 2)
+    report["realtime"] = measured.has_realtime
     report["transport_to_relay"] = {key: round(transport[key] / report["relay_ms"][key], 2) for key in ("p50", "p99")}
     report["render_to_relay"] = {
         key: round(report["capture_to_render_ms"][key] / report["render_relay_ms"][key], 2) for key in ("p50", "p99")
@@ -229,4 +251,5 @@ def _table(report: Mapping[str, Any]) -> str:
     ratio = report["render_to_relay"]
     lines.append(f"capture to render / render relay: p50 {ratio['p50']:.2f}, p99 {ratio['p99']:.2f}")
     lines.append("{lost_blocks} lost blocks, {pss_mb} MB PSS, first block after {first_block_s} s".format(**report))
+    lines.append("in real time" if report["realtime"] else "not in real time; see `soundsage doctor`")
     return "\n".join(lines)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import scipy.signal
 from soundserver import SoundServer, require_sound_server, sound_server
@@ -116,8 +118,9 @@ def test_the_default_sink_is_given_back_when_everything_is_killed(mesh: Any, ser
     mesh.hear(RenderMeter)
     guardians = {"soundsage.plugins.sources.guardian"}
     for process in mesh.processes():
-        if not guardians & set(process.cmdline()):
-            process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # a strategy dies with its service
+            if not guardians & set(process.cmdline()):
+                process.kill()
     server.await_that(lambda: server.default_sink() == "music" and "soundsage_in" not in server.sinks())
 
 
