@@ -61,9 +61,9 @@ class Answering:
             self._node.report(error, "waiting")  # the sound goes on without
             return
         compute_ms = (time.perf_counter() - begin_s) * 1e3
-        self._node.set_state("ready")
         self._node.publish(proposal, t_capture_ns)
         self._node.publish(posterior(self.skipped, compute_ms), t_capture_ns)
+        self._node.set_state("ready")
 
     def say_if_silent(self, stream: str) -> None:
         """Publish, once a second, that nothing is heard."""
