@@ -58,9 +58,9 @@ class Hops:
         except PluginError as error:
             node.report(error, "waiting")  # the sound goes on without
             return
+        node.set_state("ready")
         for vector in vectors:
             node.publish(vector, t_capture_ns)
-        node.set_state("ready")
 
     def _vectors(self, block: AudioBlock) -> list[FeatureVector]:
         begin_s = time.perf_counter()
