@@ -6,9 +6,10 @@ The processes of a mesh are scheduled round robin in real time, so that one with
 that sound passes through have the higher priority, and a core to themselves, whose caches still hold their code when
 the next block comes 5 ms later; both have the same, since a renderer that went first would play a block before capture
 has handed it to the features, too. Those that decide run on any core: on fewer, each would wait for the one before it
-to lie down. Without the right to real time (on Linux that of root, or `rtprio` in /etc/security/limits.d) nothing is
-bound to a core, where it might have to wait, and sound asks for niceness instead. The kernel keeps a twentieth of each
-core for all others, whatever a process in real time does.
+to lie down. All threads of a process have its priority: one that held the interpreter and waited for an ordinary
+program would hold the sound up. Without the right to real time (on Linux that of root, or `rtprio` in
+/etc/security/limits.d) nothing is bound to a core, where it might have to wait, and sound asks for niceness instead.
+The kernel keeps a twentieth of each core for all others, whatever a process in real time does.
 """
 
 from __future__ import annotations
